@@ -1,0 +1,140 @@
+import type { Store } from './store.ts'
+
+/** What every entry says, whatever its type. Times are RFC 3339 UTC; nothing secret is ever in one. */
+interface EntryBase {
+  readonly time: string
+  /** SHA-256 of the policy in force. */
+  readonly policy?: string
+}
+
+/** The request an entry answers. */
+export interface EntryRequest {
+  readonly id: string
+  /** The client's address: the rightmost untrusted hop. */
+  readonly address: string
+}
+
+/** Who asked, and every fact about them that the decision read. */
+export interface EntryIdentity {
+  readonly kind: string
+  readonly issuer: string
+  readonly subject: string
+  readonly name: string
+  readonly client?: string
+  readonly email?: string
+  readonly groups: readonly string[]
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly mfa: boolean
+  readonly issuedAt?: string
+  readonly authenticatedAt?: string
+  readonly expiresAt?: string
+}
+
+/** What was asked for. */
+export interface EntryAsk {
+  readonly host: string
+  readonly login: string
+  readonly ttlSeconds?: number
+  readonly command?: string
+  readonly reason?: string
+  /** `SHA256:…`, as ssh-keygen -l prints it. */
+  readonly fingerprint: string
+}
+
+/** A team or organisation that was asked about, and what GitHub answered. */
+export interface EntryLookUp {
+  readonly question: string
+  readonly answer: string
+}
+
+export interface EntryRule {
+  readonly name: string
+  readonly file: string
+  readonly line: number
+}
+
+export interface EntryCertificate {
+  /** Decimal string: JSON numbers end at 2^53. */
+  readonly serial: string
+  readonly keyId: string
+  readonly principals: readonly string[]
+  readonly validAfter: string
+  readonly validBefore: string
+  readonly criticalOptions: Readonly<Record<string, string>>
+  readonly extensions: Readonly<Record<string, string>>
+  /** The fingerprint of the CA key that signed. */
+  readonly ca: string
+  /** The certificate itself, `TYPE BASE64`: public, and the proof of what was given. */
+  readonly text: string
+}
+
+/** A certificate was issued. */
+export interface AllowEntry extends EntryBase {
+  readonly type: 'allow'
+  readonly request: EntryRequest
+  readonly identity: EntryIdentity
+  readonly lookUps: readonly EntryLookUp[]
+  readonly ask: EntryAsk
+  readonly rule: EntryRule
+  readonly certificate: EntryCertificate
+  readonly shortenedBy?: 'token'
+}
+
+/** Somebody was refused: by policy, or because the token was not accepted (then nobody is named). */
+export interface DenyEntry extends EntryBase {
+  readonly type: 'deny'
+  readonly request: EntryRequest
+  readonly identity?: EntryIdentity
+  readonly lookUps?: readonly EntryLookUp[]
+  readonly ask?: EntryAsk
+  readonly rule?: EntryRule
+  readonly code: string
+  /** The sentence the caller read. */
+  readonly reason: string
+  /** What only the log may know. */
+  readonly detail: string
+}
+
+/** An ask that could not be decided or carried out: a provider, the signer, or a self-check failed. */
+export interface ErrorEntry extends EntryBase {
+  readonly type: 'error'
+  readonly request: EntryRequest
+  readonly identity?: EntryIdentity
+  readonly lookUps?: readonly EntryLookUp[]
+  readonly ask?: EntryAsk
+  readonly rule?: EntryRule
+  readonly code: string
+  readonly reason: string
+  readonly detail: string
+}
+
+/** The service started. */
+export interface StartEntry extends EntryBase {
+  readonly type: 'start'
+  readonly version: string
+  /** The fingerprint of the CA key. */
+  readonly ca: string
+}
+
+/** A policy came into force; its files' texts stand in the first entry with that SHA-256, once. */
+export interface PolicyEntry extends EntryBase {
+  readonly type: 'policy'
+  readonly policy: string
+  readonly rules: number
+  readonly files?: Readonly<Record<string, string>>
+}
+
+export type Entry = AllowEntry | DenyEntry | ErrorEntry | StartEntry | PolicyEntry
+
+/**
+ * The append-only log. `append` resolves once the entry is durable, with its number; it rejects
+ * with `audit_unavailable`, and then whoever asked must not release what the entry speaks of.
+ */
+export interface Log {
+  append(entry: Entry): Promise<{ readonly seq: number }>
+  /** Whether the log can be written now; says why not. */
+  check(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
+  close(): Promise<void>
+}
+
+export type { Store }

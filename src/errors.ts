@@ -1,0 +1,106 @@
+/**
+ * The closed list of what can go wrong. A `kind` fixes the HTTP status and the exit code, a `code`
+ * names the case and is what the wire carries: callers switch on it, so a code never changes its meaning.
+ */
+export const kinds = {
+  invalid: { status: 400, exit: 2 },
+  unauthenticated: { status: 401, exit: 1 },
+  denied: { status: 403, exit: 1 },
+  not_found: { status: 404, exit: 1 },
+  conflict: { status: 409, exit: 1 },
+  expired: { status: 410, exit: 1 },
+  limited: { status: 429, exit: 1 },
+  unavailable: { status: 503, exit: 1 },
+  unsupported: { status: 415, exit: 2 },
+  internal: { status: 500, exit: 1 },
+} as const satisfies Record<string, { readonly status: number; readonly exit: number }>
+
+export type Kind = keyof typeof kinds
+
+/** Every code, its kind, the title of its problem document, and a status where the kind's does not fit. */
+export const codes = {
+  invalid_request: { kind: 'invalid', title: 'The request is not valid' },
+  invalid_public_key: { kind: 'invalid', title: 'The public key is not usable' },
+  private_key_submitted: { kind: 'invalid', title: 'A private key was sent' },
+  unsupported_key_type: { kind: 'invalid', title: 'The key type is not supported' },
+  weak_key: { kind: 'invalid', title: 'The key is too weak' },
+  invalid_host: { kind: 'invalid', title: 'The host name is not valid' },
+  invalid_login: { kind: 'invalid', title: 'The login is not valid' },
+  invalid_ttl: { kind: 'invalid', title: 'The ttl is not valid' },
+  token_in_url: { kind: 'invalid', title: 'A token was sent in the URL' },
+  misdirected_request: {
+    kind: 'invalid',
+    title: 'The Host header names another server',
+    status: 421,
+  },
+  body_too_large: { kind: 'invalid', title: 'The body is too large', status: 413 },
+  headers_too_large: { kind: 'invalid', title: 'The headers are too large', status: 431 },
+  request_timeout: { kind: 'invalid', title: 'The request took too long', status: 408 },
+  unsupported_media_type: { kind: 'unsupported', title: 'The body must be application/json' },
+  invalid_token: { kind: 'unauthenticated', title: 'The token is not accepted' },
+  policy_denied: { kind: 'denied', title: 'The policy does not allow this' },
+  insufficient_scope: { kind: 'denied', title: 'The token lacks a scope the policy needs' },
+  key_in_use: { kind: 'denied', title: 'The key may not be certified' },
+  untrusted_peer: { kind: 'denied', title: 'Only a trusted proxy may connect' },
+  not_found: { kind: 'not_found', title: 'There is nothing here' },
+  method_not_allowed: { kind: 'not_found', title: 'The method is not allowed here', status: 405 },
+  rate_limited: { kind: 'limited', title: 'Too many requests' },
+  overloaded: { kind: 'unavailable', title: 'The service is busy' },
+  stopping: { kind: 'unavailable', title: 'The service is stopping' },
+  idp_unavailable: { kind: 'unavailable', title: 'The identity provider does not answer' },
+  signer_unavailable: { kind: 'unavailable', title: 'The signing key does not answer' },
+  audit_unavailable: { kind: 'unavailable', title: 'The log cannot be written' },
+  signer_selfcheck: { kind: 'internal', title: 'The certificate failed its own check' },
+  unsound_certificate: { kind: 'internal', title: 'The certificate would have been unsound' },
+  log_conflict: { kind: 'conflict', title: 'The log has moved on' },
+  log_corrupt: { kind: 'internal', title: 'The log does not verify' },
+  invalid_config: { kind: 'invalid', title: 'The configuration is not valid', exit: 78 },
+  invalid_policy: { kind: 'invalid', title: 'The policy is not valid', exit: 1 },
+  usage: { kind: 'invalid', title: 'The command line is not valid' },
+  internal: { kind: 'internal', title: 'Something went wrong on our side' },
+} as const satisfies Record<
+  string,
+  { readonly kind: Kind; readonly title: string; readonly status?: number; readonly exit?: number }
+>
+
+export type Code = keyof typeof codes
+
+/**
+ * One error, two messages: `message` is a sentence for the caller, who can act on it; `detail` is
+ * for the log and the admin, and never leaves through a door.
+ */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly kind: Kind
+  readonly code: Code
+  readonly detail: string | undefined
+  /** The command or change that mends it; the command line prints it as `hint:`. */
+  readonly hint: string | undefined
+  /** Seconds after which the same request may succeed (`Retry-After`). */
+  readonly retryAfter: number | undefined
+
+  constructor(
+    code: Code,
+    message: string,
+    more: { detail?: string; hint?: string; retryAfter?: number; cause?: unknown } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause })
+    this.code = code
+    this.kind = codes[code].kind
+    this.detail = more.detail
+    this.hint = more.hint
+    this.retryAfter = more.retryAfter
+  }
+}
+
+/** HTTP status of a code. */
+export const statusOf = (code: Code): number => {
+  const row: { kind: Kind; status?: number } = codes[code]
+  return row.status ?? kinds[row.kind].status
+}
+
+/** Exit code of a code: 0 ok, 1 found or refused, 2 usage, 78 configuration (sysexits EX_CONFIG). */
+export const exitOf = (code: Code): number => {
+  const row: { kind: Kind; exit?: number } = codes[code]
+  return row.exit ?? kinds[row.kind].exit
+}

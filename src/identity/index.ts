@@ -1,0 +1,148 @@
+import { AppError } from '../errors.ts'
+import { formatTime } from '../lib/clock.ts'
+
+/**
+ * Who asks, as proven. Made only by a provider, from verified claims, and frozen: after
+ * authentication nothing else of the token travels.
+ */
+export interface Identity {
+  readonly kind: 'github' | 'oidc'
+  /** The OIDC issuer, exactly as configured; for GitHub the origin of its server. */
+  readonly issuer: string
+  /** The stable id: the token's `sub`, or GitHub's numeric user id in decimal. */
+  readonly subject: string
+  /** For display and key ids only, never to decide by: GitHub's login, or the configured name claim. */
+  readonly name: string
+  /** Which client obtained the token: `azp` or `client_id`, or the OAuth app's client id. */
+  readonly client?: string
+  /** The address, only where the issuer says `email_verified` is true (the boolean). */
+  readonly email?: string
+  /** The groups claim; empty for GitHub. */
+  readonly groups: readonly string[]
+  /** OIDC: the verified payload's scalar and string-list claims, for rules to match whole. */
+  readonly claims: Readonly<Record<string, ClaimValue>>
+  /** Whether the issuer's configured evidence of a second factor was in the token. */
+  readonly mfa: boolean
+  readonly issuedAt?: Date
+  readonly authenticatedAt?: Date
+  /** The token's own end, where it has one: a certificate ends no later, unless a rule says so. */
+  readonly expiresAt?: Date
+}
+
+export type ClaimValue = string | number | boolean | readonly string[]
+
+/** A GitHub organisation or team that a rule that could match asks about. */
+export type MembershipQuestion =
+  | { readonly kind: 'org'; readonly org: string }
+  | { readonly kind: 'team'; readonly org: string; readonly team: string }
+
+/** What GitHub answered: only active memberships are here, each with the ids it was answered with. */
+export interface Memberships {
+  readonly orgs: readonly { readonly login: string; readonly id: string }[]
+  readonly teams: readonly {
+    readonly org: string
+    readonly orgId: string
+    readonly slug: string
+    readonly id: string
+  }[]
+}
+
+/** A caller whose token has been verified. The token itself stays behind `findMemberships`. */
+export interface Caller {
+  readonly identity: Identity
+  /**
+   * Asks the provider, now, for what the questions need; nothing is asked for an empty list, and
+   * nothing is cached. Codes: `idp_unavailable` where the provider does not answer or limits us,
+   * `insufficient_scope` where the token may not read it.
+   */
+  findMemberships(questions: readonly MembershipQuestion[]): Promise<Memberships>
+}
+
+/**
+ * A source of identities. What every implementation promises (test/contracts/provider.ts):
+ *
+ * - `claims(token)` says, without any network call, whether this provider is the one to ask.
+ *   It never throws, whatever the text.
+ * - `authenticate(token)` resolves only for a token that is genuine, ours, and alive at `clock()`.
+ * - A token that is not accepted is `invalid_token`, always with the same message; the reason
+ *   is in `detail`, for the log alone. The token's text is in neither.
+ * - A provider that cannot answer (down, slow past its deadline, rate-limited, nonsense) is
+ *   `idp_unavailable`: never an identity, never `invalid_token`.
+ * - Calls may run side by side without affecting one another.
+ * - `check()` resolves where the provider could authenticate now, and says why where it could not.
+ */
+export interface Provider {
+  readonly name: string
+  claims(token: string): boolean
+  authenticate(token: string): Promise<Caller>
+  check(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
+}
+
+/** An identity as plain JSON data with RFC 3339 times, for log entries and `GET /v1/whoami`. */
+export const formatIdentity = (identity: Identity) => {
+  const { issuedAt, authenticatedAt, expiresAt, ...rest } = identity
+  return {
+    ...rest,
+    ...(issuedAt === undefined ? {} : { issuedAt: formatTime(issuedAt) }),
+    ...(authenticatedAt === undefined ? {} : { authenticatedAt: formatTime(authenticatedAt) }),
+    ...(expiresAt === undefined ? {} : { expiresAt: formatTime(expiresAt) }),
+  }
+}
+
+/** No membership was asked for, or the identity has none. */
+export const noMemberships: Memberships = Object.freeze({ orgs: [], teams: [] })
+
+/** The one text for every token that is not accepted: which check failed is for the log alone. */
+export const tokenRefused = (detail: string, cause?: unknown): AppError =>
+  new AppError(
+    'invalid_token',
+    'The token is not accepted: send a current token of a configured identity provider, made for this service.',
+    { detail, ...(cause === undefined ? {} : { cause }) },
+  )
+
+/**
+ * The providers as one. At most one OIDC provider claims a token, by its issuer; a GitHub token
+ * names no server, so each configured server that could have minted it is asked in turn.
+ */
+export interface Pool {
+  authenticate(token: string): Promise<Caller>
+  check(): Promise<
+    readonly { readonly name: string; readonly ok: boolean; readonly reason?: string }[]
+  >
+}
+
+const maxTokenLength = 16 * 1024
+
+/**
+ * @throws TypeError where two providers have one name.
+ */
+export const createPool = (providers: readonly Provider[]): Pool => {
+  if (new Set(providers.map(({ name }) => name)).size !== providers.length) {
+    throw new TypeError('two identity providers have one name')
+  }
+  return Object.freeze({
+    async authenticate(token: string) {
+      if (token.length > maxTokenLength) throw tokenRefused('longer than 16 KiB')
+      const reasons: string[] = []
+      let unavailable: AppError | undefined
+      for (const provider of providers) {
+        if (!provider.claims(token)) continue
+        try {
+          return await provider.authenticate(token)
+        } catch (error) {
+          if (!(error instanceof AppError)) throw error
+          if (error.code === 'idp_unavailable') unavailable ??= error
+          else if (error.code === 'invalid_token') reasons.push(`${provider.name}: ${error.detail}`)
+          else throw error
+        }
+      }
+      // One that did not answer might have known the token: that is no refusal.
+      if (unavailable !== undefined) throw unavailable
+      throw tokenRefused(reasons.join('; ') || 'no configured provider claims it')
+    },
+    check: () =>
+      Promise.all(
+        providers.map(async (provider) => ({ name: provider.name, ...(await provider.check()) })),
+      ),
+  })
+}

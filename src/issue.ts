@@ -1,0 +1,149 @@
+import type { EntryAsk, EntryIdentity, EntryLookUp, EntryRequest, Log } from './audit/index.ts'
+import { createIntent } from './ca/certificate.ts'
+import type { Authority, CertificateIntent, PublicKey } from './ca/index.ts'
+import { AppError } from './errors.ts'
+import {
+  type Caller,
+  formatIdentity,
+  type MembershipQuestion,
+  type Memberships,
+} from './identity/index.ts'
+import { type Clock, formatTime, fromSeconds } from './lib/clock.ts'
+import { createSerial, type Random } from './lib/ids.ts'
+import type { Ask, Policy, RuleRef } from './policy/index.ts'
+
+/** What a caller asks for, with the key to certify; checked for shape, not yet for right. */
+export interface IssueRequest {
+  readonly caller: Caller
+  readonly ask: Ask
+  readonly publicKey: PublicKey
+  readonly request: EntryRequest
+}
+
+/** A certificate whose entry is durable. */
+export interface Issued {
+  readonly certificate: string
+  readonly serial: string
+  readonly keyId: string
+  readonly principals: readonly string[]
+  readonly validAfter: string
+  readonly validBefore: string
+  readonly rule: string
+  readonly criticalOptions: Readonly<Record<string, string>>
+  readonly extensions: Readonly<Record<string, string>>
+  readonly host: { readonly name: string }
+  readonly shortenedBy?: 'token'
+}
+
+export type Issue = (request: IssueRequest) => Promise<Issued>
+
+/**
+ * The use case. A certificate is released only after its entry is durable; a refusal or a failure
+ * is an entry too, before the caller hears of it. Where the log cannot be written, everyone hears
+ * `audit_unavailable` and nothing leaves.
+ */
+export const createIssue = (deps: {
+  readonly currentPolicy: () => Policy
+  readonly authority: Authority
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: Random
+  readonly backdateSeconds: number
+}): Issue => {
+  const { authority, log, clock, random, backdateSeconds } = deps
+
+  return async ({ caller, ask, publicKey, request }) => {
+    const at = clock()
+    const policy = deps.currentPolicy()
+    const { identity } = caller
+    const facts: Facts = {
+      time: formatTime(at),
+      policy: policy.sha256,
+      request,
+      identity: formatIdentity(identity),
+      ask: { ...ask, fingerprint: publicKey.fingerprint },
+      lookUps: [],
+    }
+    try {
+      const questions = policy.listQuestions(identity, ask, at)
+      const memberships = await caller.findMemberships(questions)
+      facts.lookUps = questions.map((question) => formatLookUp(question, memberships))
+
+      const decision = policy.evaluate({ identity, memberships, ask, at })
+      if (decision.rule !== undefined) facts.rule = decision.rule
+      if (decision.kind === 'deny') {
+        throw new AppError('policy_denied', decision.reason, { detail: decision.detail })
+      }
+      const { rule, grant } = decision
+      const { intent, shortenedBy } = createIntent({
+        grant,
+        rule,
+        holder: identity,
+        publicKey,
+        requestId: request.id,
+        serial: createSerial(random),
+        at,
+        backdateSeconds,
+      })
+      const certified = await authority.certify(intent)
+
+      const contents = formatContents(intent)
+      const shortened = shortenedBy === undefined ? {} : { shortenedBy }
+      const signed = { ...contents, ca: authority.fingerprint, text: certified.text }
+      await log.append({ type: 'allow', ...facts, rule, certificate: signed, ...shortened })
+      return {
+        certificate: certified.text,
+        ...contents,
+        rule: rule.name,
+        host: { name: ask.host },
+        ...shortened,
+      }
+    } catch (error) {
+      const failure = describeFailure(error)
+      // The log itself failed: there is no certificate and nothing more to write.
+      if (failure.code !== 'audit_unavailable') await log.append({ ...facts, ...failure })
+      throw error
+    }
+  }
+}
+
+/** Everything known of an ask so far: what its entry will say, however it ends. */
+interface Facts {
+  readonly time: string
+  readonly policy: string
+  readonly request: EntryRequest
+  readonly identity: EntryIdentity
+  readonly ask: EntryAsk
+  lookUps: readonly EntryLookUp[]
+  rule?: RuleRef
+}
+
+const formatContents = ({ publicKey: _, serial, ...intent }: CertificateIntent) => ({
+  ...intent,
+  serial: serial.toString(),
+  validAfter: formatTime(fromSeconds(intent.validAfter)),
+  validBefore: formatTime(fromSeconds(intent.validBefore)),
+})
+
+const formatLookUp = (question: MembershipQuestion, { orgs, teams }: Memberships): EntryLookUp =>
+  question.kind === 'org'
+    ? {
+        question: `org ${question.org}`,
+        answer: orgs.some(({ login }) => login === question.org) ? 'active' : 'none',
+      }
+    : {
+        question: `team ${question.org}/${question.team}`,
+        answer: teams.some(({ org, slug }) => org === question.org && slug === question.team)
+          ? 'active'
+          : 'none',
+      }
+
+const describeFailure = (error: unknown) => {
+  const known = error instanceof AppError ? error : undefined
+  return {
+    type: known?.kind === 'denied' ? ('deny' as const) : ('error' as const),
+    code: known?.code ?? 'internal',
+    reason: known?.message ?? 'Something went wrong on our side.',
+    detail: known?.detail ?? (error instanceof Error ? error.message : String(error)),
+  }
+}

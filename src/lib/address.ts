@@ -1,0 +1,70 @@
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
+
+/** One block of addresses, as `10.2.0.0/16` or `2001:db8::/32`; a bare address is a block of one. */
+export interface Cidr {
+  /** As written in OpenSSH's `source-address`: always with a prefix length. */
+  readonly text: string
+  readonly family: 'ipv4' | 'ipv6'
+  readonly address: string
+  readonly prefix: number
+}
+
+/**
+ * Reads a CIDR block. Undefined for everything sshd would choke on (it then refuses the whole login):
+ * host bits set, spaces, `!`, zone ids, a prefix out of range, an IPv4 address mapped into IPv6.
+ */
+export const parseCidr = (text: string): Cidr | undefined => {
+  const match = /^([0-9a-f.:]{2,45})(?:\/([0-9]{1,3}))?$/.exec(text)
+  if (match === null) return undefined
+  const address = match[1] as string
+  const family = isIPv4(address) ? 'ipv4' : isIPv6(address) ? 'ipv6' : undefined
+  if (family === undefined || address.startsWith('::ffff:')) return undefined
+  const bits = family === 'ipv4' ? 32 : 128
+  const prefix = match[2] === undefined ? bits : Number(match[2])
+  if (prefix > bits || (match[2] !== undefined && String(prefix) !== match[2])) return undefined
+  const value = toBigInt(address, family)
+  if (value & ((1n << BigInt(bits - prefix)) - 1n)) return undefined
+  return { text: `${address}/${prefix}`, family, address, prefix }
+}
+
+const toBigInt = (address: string, family: 'ipv4' | 'ipv6'): bigint => {
+  if (family === 'ipv4') {
+    return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n)
+  }
+  // Only the textual form matters here: an IPv4 tail becomes two groups, `::` the missing zeros.
+  const plain = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, a, b, c, d) => {
+    const high = ((Number(a) << 8) | Number(b)).toString(16)
+    const low = ((Number(c) << 8) | Number(d)).toString(16)
+    return `${high}:${low}`
+  })
+  const [head = '', tail] = plain.split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length
+  const groups = [...left, ...Array<string>(zeros).fill('0'), ...right]
+  return groups.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n)
+}
+
+/**
+ * The canonical form of a peer's address: an IPv4 address mapped into IPv6 becomes plain IPv4, a
+ * zone id falls away. Undefined where it is no IP address.
+ */
+export const parseAddress = (text: string): string | undefined => {
+  const bare = text.replace(/%.*$/, '').toLowerCase()
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare)
+  const address = mapped?.[1] ?? bare
+  return isIP(address) === 0 ? undefined : address
+}
+
+/** A function that says whether an address (as `parseAddress` gives it) lies in one of the blocks. */
+export const createAddressMatcher = (blocks: readonly Cidr[]): ((address: string) => boolean) => {
+  const list = new BlockList()
+  for (const { address, prefix, family } of blocks) list.addSubnet(address, prefix, family)
+  return (address) => isIP(address) !== 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+}
+
+/** The key a limit counts by: an IPv4 address, or the /64 an IPv6 address lies in. */
+export const formatAddressBlock = (address: string): string => {
+  if (!isIPv6(address)) return address
+  return `${(toBigInt(address, 'ipv6') >> 64n).toString(16)}::/64`
+}
