@@ -68,3 +68,10 @@ export const formatAddressBlock = (address: string): string => {
   if (!isIPv6(address)) return address
   return `${(toBigInt(address, 'ipv6') >> 64n).toString(16)}::/64`
 }
+
+/** Whether a URL's or a listener's host (an IPv6 address also in brackets) never leaves the machine. */
+export const isLoopbackHost = (host: string): boolean =>
+  host === 'localhost' ||
+  host === '::1' ||
+  host === '[::1]' ||
+  (isIPv4(host) && host.startsWith('127.'))
