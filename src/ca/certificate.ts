@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import { encodeHex, encodeUtf8, sha256 } from '../lib/bytes.ts'
 import { toSeconds } from '../lib/clock.ts'
 import type { Grant, RuleRef } from '../policy/index.ts'
@@ -16,6 +17,7 @@ export interface Holder {
 /**
  * Turns a grant into the certificate that will be signed. It ends `ttl` after now, or with the
  * holder's token where that is sooner and the rule does not let it outlive the token.
+ * Code: `policy_denied` where the token has ended already.
  */
 export const createIntent = (given: {
   readonly grant: Grant
@@ -32,6 +34,14 @@ export const createIntent = (given: {
   const wanted = now + grant.ttlSeconds
   const tokenEnd = holder.expiresAt === undefined ? undefined : toSeconds(holder.expiresAt)
   const isShortened = !grant.outliveToken && tokenEnd !== undefined && tokenEnd < wanted
+  // A token is taken for a minute past its end (clocks differ), but leaves no time for a certificate.
+  if (isShortened && tokenEnd <= now) {
+    throw new AppError(
+      'policy_denied',
+      'The certificate may not outlive your token, and the token has expired: send a fresh one.',
+      { detail: 'the token ended within the leeway, and the rule does not say outliveToken' },
+    )
+  }
   const intent: CertificateIntent = Object.freeze({
     publicKey: given.publicKey,
     serial: given.serial,
@@ -46,8 +56,8 @@ export const createIntent = (given: {
 }
 
 const maxKeyId = 256
-/** Neither separator of the key id, so that no subject or name can pose as another part. */
-const keyIdPart = /^[A-Za-z0-9._@=-]+$/
+/** Neither separator of the key id nor a hash, so that no subject or name can pose as another part. */
+const keyIdPart = /^(?!sha256=)[A-Za-z0-9._@=-]+$/
 
 /**
  * The key id sshd writes to its log: `github:583231:maya/runner-setup/req_…`, or
@@ -56,7 +66,8 @@ const keyIdPart = /^[A-Za-z0-9._@=-]+$/
  * a key id would forge whole lines of sshd's log.
  */
 export const formatKeyId = (holder: Holder, rule: string, requestId: string): string => {
-  const { host } = new URL(holder.issuer)
+  // An IPv6 issuer, as in a test on loopback, without its brackets.
+  const host = new URL(holder.issuer).host.replace(/[[\]]/g, '')
   const source =
     holder.kind === 'github' && host === 'github.com' ? 'github' : `${holder.kind}:${host}`
   const hashed = `sha256=${encodeHex(sha256(encodeUtf8(holder.subject))).slice(0, 32)}`

@@ -1,5 +1,15 @@
-import type { PublicKey } from '../ssh/keys.ts'
+import { AppError } from '../errors.ts'
+import { encodeUtf8, isEqual } from '../lib/bytes.ts'
+import { type Clock, formatTime, toSeconds } from '../lib/clock.ts'
+import { authorityAlgorithms, isAuthorityKeyType } from '../ssh/algorithms.ts'
+import { decodePublicKey, formatPublicKey, type PublicKey } from '../ssh/keys.ts'
+import { createVerifier } from '../ssh/signature.ts'
+import { checkIntent, checkSigned, type Issuer } from './check.ts'
+import { createEncoder } from './encode.ts'
+import { findPublished } from './published.ts'
+import type { Signer } from './signer.ts'
 
+export { parsePublicKey } from '../ssh/keys.ts'
 export type { PublicKey }
 
 /**
@@ -42,3 +52,108 @@ export interface Authority {
   check(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
   close(): Promise<void>
 }
+
+const signSeconds = 5
+const proofMilliseconds = 10_000
+
+/**
+ * Opens the CA over its key. A key inside the process is proved here, by a signature that is
+ * verified; one outside is proved with every certificate.
+ * Codes: `invalid_config` for a key that may be no CA's; `signer_unavailable` where it does not
+ * answer; `signer_selfcheck` where its signature does not verify.
+ */
+export const createAuthority = async (deps: {
+  readonly signer: Signer
+  readonly clock: Clock
+  readonly maxTtlSeconds: number
+  readonly backdateSeconds: number
+}): Promise<Authority> => {
+  const { signer, clock } = deps
+  const key = decodeIssuer(signer)
+  const { algorithm, external } = signer
+  const verify = createVerifier(key.blob)
+  const issuer: Issuer = { publicKey: key.blob, algorithm, external, verify }
+  const encode = createEncoder(key.blob)
+
+  const sign = (data: Uint8Array) => withDeadline(async () => signer.sign(data))
+  const prove = async (): Promise<void> => {
+    // Neither a certificate nor an SSHSIG can begin so: read as a length, these letters exceed both.
+    const text = encodeUtf8(`postern: the CA key answers, ${formatTime(clock())}`)
+    if (verify(text, await sign(text)) === true) return
+    throw new AppError('signer_selfcheck', 'The CA key made a signature that does not verify.')
+  }
+  if (!external) await prove()
+
+  let proof: { readonly at: number; readonly result: ReturnType<Authority['check']> } | undefined
+  return Object.freeze({
+    publicKey: formatPublicKey(key),
+    fingerprint: key.fingerprint,
+    async certify(intent: CertificateIntent) {
+      checkIntent(intent, deps, toSeconds(clock()))
+      if (isEqual(intent.publicKey.blob, key.blob)) {
+        throw new AppError(
+          'key_in_use',
+          'This key may not be certified, for it is the CA’s own: make one of your own with "ssh-keygen -t ed25519".',
+        )
+      }
+      const text = await encode(intent, sign)
+      checkSigned(text, intent, issuer)
+      return Object.freeze({ text, intent })
+    },
+    check() {
+      const at = clock().getTime()
+      const age = at - (proof?.at ?? Number.NEGATIVE_INFINITY)
+      if (proof === undefined || age < 0 || age >= proofMilliseconds) {
+        proof = { at, result: prove().then(() => ({ ok: true }) as const, describe) }
+      }
+      return proof.result
+    },
+    close: () => signer.close(),
+  })
+}
+
+/** The CA's key, checked as strictly as a user's, and for what a CA's may not be. */
+const decodeIssuer = (signer: Signer): PublicKey => {
+  const refuse = (message: string, hint: string, cause?: unknown) =>
+    new AppError('invalid_config', message, { hint, ...(cause === undefined ? {} : { cause }) })
+  let key: PublicKey
+  try {
+    key = decodePublicKey(signer.publicKey)
+  } catch (cause) {
+    throw refuse('The CA key does not pass the checks of a public key.', makeKey, cause)
+  }
+  if (!isAuthorityKeyType(key.type) || authorityAlgorithms[key.type] !== signer.algorithm) {
+    throw refuse('The CA key must be ed25519, ECDSA or RSA (signing with SHA-512).', makeKey)
+  }
+  const place = findPublished(key.fingerprint)
+  if (place !== undefined) {
+    throw refuse(`The private half of this CA key is published: ${place}.`, makeKey)
+  }
+  return key
+}
+
+const makeKey = 'postern init makes a CA key; or: ssh-keygen -t ed25519 -f CA_KEY'
+
+const describe = (error: unknown) => {
+  const reason = error instanceof AppError ? error.message : 'the CA key does not answer'
+  return { ok: false, reason } as const
+}
+
+/** Whatever a signer does, the caller hears within 5 s, and hears of nothing but the key. */
+const withDeadline = (work: () => Promise<Uint8Array>): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    const fail = (detail: string, cause?: unknown) =>
+      reject(
+        new AppError('signer_unavailable', 'The signing key does not answer: try again.', {
+          detail,
+          ...(cause === undefined ? {} : { cause }),
+        }),
+      )
+    const timer = setTimeout(() => fail(`no answer in ${signSeconds} s`), signSeconds * 1000)
+    work()
+      .then(resolve, (error: unknown) => {
+        if (error instanceof AppError) reject(error)
+        else fail('the signer failed', error)
+      })
+      .finally(() => clearTimeout(timer))
+  })

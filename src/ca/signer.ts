@@ -1,10 +1,6 @@
-/** The algorithms a CA key signs certificates with: OpenSSH's names (RFC 8709, 5656, 8332). */
-export type SignatureAlgorithm =
-  | 'ssh-ed25519'
-  | 'ecdsa-sha2-nistp256'
-  | 'ecdsa-sha2-nistp384'
-  | 'ecdsa-sha2-nistp521'
-  | 'rsa-sha2-512'
+import type { SignatureAlgorithm } from '../ssh/algorithms.ts'
+
+export type { SignatureAlgorithm }
 
 /**
  * A CA key that can sign, wherever it is kept. What every implementation promises

@@ -19,5 +19,8 @@ export const isLogin = (text: string): boolean => /^[a-z_][a-z0-9_.-]{0,31}$/.te
 /** Whether a rule has a usable name: it becomes part of key ids and log lines. */
 export const isRuleName = (text: string): boolean => /^[a-z0-9][a-z0-9-]{0,63}$/.test(text)
 
-/** Whether a principal may stand in a certificate and, unchanged, in a host's principals file. */
-export const isPrincipal = (text: string): boolean => /^[a-z0-9._@:-]{1,286}$/.test(text)
+/**
+ * Whether a principal may stand in a certificate and, unchanged, in a host's principals file. It
+ * starts with no `-` or `.`, which a helper program could take for an option or a directory.
+ */
+export const isPrincipal = (text: string): boolean => /^(?![.-])[a-z0-9._@:-]{1,286}$/.test(text)
