@@ -19,6 +19,8 @@ export interface Filter {
   readonly type?: string
   readonly issuer?: string
   readonly subject?: string
+  /** The identity's display name, as it was when the entry was written. */
+  readonly name?: string
   readonly host?: string
   readonly login?: string
   readonly rule?: string
@@ -40,6 +42,9 @@ export interface Filter {
  *   therefore never fork the chain.
  * - Rows follow the head without a gap; a row is never changed, replaced or removed afterwards,
  *   and a serial never stands in two rows (`log_conflict`).
+ * - An `append` of no rows leaves the log as it is, but fails where rows would: it proves that the
+ *   log can be written.
+ * - A store that finds itself damaged says `log_corrupt`.
  * - Any other failure (disk full, I/O error, busy too long) is `audit_unavailable`. The rows may
  *   then be stored or not: ask `head()` again before the next append.
  * - `head`, `read` and `find` see every row whose append has resolved.

@@ -1,0 +1,105 @@
+import { hash } from 'node:crypto'
+import { AppError } from '../errors.ts'
+import { formatCanonical } from '../lib/json.ts'
+import type { Entry } from './index.ts'
+import type { Row } from './store.ts'
+
+/** An entry as it stands in the log. */
+export interface LoggedEntry {
+  readonly seq: number
+  /** The hash of the entry before it; 64 zeros for the first. */
+  readonly prev: string
+  readonly hash: string
+  readonly entry: Entry
+}
+
+/** What stands in the first entry for the hash of the one before. */
+export const noHash = '0'.repeat(64)
+
+/** The version of the body's shape. */
+const version = 1
+
+/** The hash of a row: RFC 6962 section 2.1, the leaf of a Merkle tree, in lower-case hex. */
+export const hashBody = (body: string): string => hash('sha256', `\0${body}`, 'hex')
+
+/**
+ * The row of an entry: its canonical JSON with its place in the log inside, and the hash over it.
+ * @throws TypeError for what has no canonical form (lib/json.ts).
+ */
+export const formatEntry = (entry: Entry, seq: number, prev: string): Row => {
+  const body = formatCanonical({ ...entry, v: version, seq, prev })
+  return { seq, body, hash: hashBody(body) }
+}
+
+/** Reads a row; its place in the chain is for verify.ts. @throws AppError `log_corrupt` */
+export const parseEntry = (row: Row): LoggedEntry => {
+  const found = readBody(row)
+  if (typeof found === 'string') {
+    throw new AppError(
+      'log_corrupt',
+      `Entry ${row.seq} of the log is not readable: run \`postern audit verify\`.`,
+      { detail: found },
+    )
+  }
+  return found
+}
+
+/** What a row says, or in words why it is no entry of that number. */
+export const readBody = ({ seq, body, hash: rowHash }: Row): LoggedEntry | string => {
+  let members: Readonly<Record<string, unknown>>
+  try {
+    members = JSON.parse(body)
+    if (formatCanonical(members) !== body) return 'its text is not canonical JSON'
+  } catch {
+    return 'its text is not JSON'
+  }
+  const { v, seq: number, prev, ...entry } = members
+  if (v !== version) return `its version is not ${version}`
+  if (number !== seq) return `it says it is entry ${String(number)}`
+  if (typeof prev !== 'string') return 'it names no entry before it'
+  if (!isEntry(entry)) return 'it has no known shape'
+  return { seq, prev, hash: rowHash, entry }
+}
+
+/** The members of each type of entry beside `type`, `time` and `policy`; `true` where one must be there. */
+const shapes: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
+  allow: {
+    request: true,
+    identity: true,
+    lookUps: true,
+    ask: true,
+    rule: true,
+    certificate: true,
+    shortenedBy: false,
+  },
+  deny: refusal(),
+  error: refusal(),
+  start: { version: true, ca: true },
+  policy: { policy: true, rules: true, files: false },
+} satisfies Record<Entry['type'], Readonly<Record<string, boolean>>>
+
+function refusal() {
+  return {
+    request: true,
+    identity: false,
+    lookUps: false,
+    ask: false,
+    rule: false,
+    code: true,
+    reason: true,
+    detail: true,
+  }
+}
+
+const isEntry = (members: Readonly<Record<string, unknown>>): members is Entry & typeof members => {
+  const { type, time, policy } = members
+  if (typeof type !== 'string' || typeof time !== 'string') return false
+  if (policy !== undefined && typeof policy !== 'string') return false
+  const shape = Object.hasOwn(shapes, type) ? shapes[type] : undefined
+  if (shape === undefined) return false
+  const { type: _type, time: _time, ...rest } = members
+  return (
+    Object.entries(shape).every(([name, isRequired]) => !isRequired || rest[name] !== undefined) &&
+    Object.keys(rest).every((name) => name === 'policy' || name in shape)
+  )
+}

@@ -1,0 +1,99 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmod } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
+import { AppError } from '../errors.ts'
+import { storeError } from './failures.ts'
+import { migrate, type Tables } from './migrations.ts'
+
+/** How long SQLite waits for another connection's lock before it says busy, in milliseconds. */
+const busyTimeout = 2000
+
+/** What a writing connection is set to, and must answer when asked again. */
+const settings = [
+  { name: 'journal_mode', value: 'WAL', is: 'wal' },
+  // In WAL mode better-sqlite3's build defaults to NORMAL, which a power cut robs of its last commits.
+  { name: 'synchronous', value: 'FULL', is: 2 },
+  // macOS: fsync alone leaves the rows in the drive's cache (fcntl(2), F_FULLFSYNC).
+  { name: 'fullfsync', value: 'ON', is: 1 },
+  { name: 'trusted_schema', value: 'OFF', is: 0 },
+  // Without it the rows that REPLACE deletes fire no DELETE trigger.
+  { name: 'recursive_triggers', value: 'ON', is: 1 },
+  { name: 'cell_size_check', value: 'ON', is: 1 },
+  // A long reader lets the write-ahead log grow; once it is gone the file is cut back to 16 MiB.
+  { name: 'journal_size_limit', value: String(16 * 1024 * 1024), is: 16 * 1024 * 1024 },
+] as const
+
+/**
+ * Opens the log's database for writing, at the newest version, and makes it where there is none.
+ * The file is 0600. @throws AppError `log_corrupt` for a file that is no log, `invalid_config` for
+ * a directory that anybody may write or a newer version, `audit_unavailable` where it cannot be opened.
+ */
+export const openConnection = async (path: string): Promise<Database> => {
+  checkDirectory(dirname(path))
+  const file = statSync(path, { throwIfNoEntry: false })
+  if (file === undefined) await createDatabase(path)
+  // SQLite takes an empty file for a new database: the log would begin again as if nothing had been.
+  else if (file.size === 0) throw storeError('log_corrupt', `${basename(path)} is empty`)
+  await chmod(path, 0o600)
+  const connection = new Database(path, { fileMustExist: true, timeout: busyTimeout })
+  try {
+    for (const { name, value, is } of settings) {
+      connection.pragma(`${name} = ${value}`, { simple: true })
+      checkSetting(name, connection.pragma(name, { simple: true }), is)
+    }
+    await migrate(createBuilder(connection))
+    return connection
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+/** Fails closed: a setting that did not take is a promise that would not be kept. */
+export const checkSetting = (name: string, found: unknown, wanted: unknown): void => {
+  if (found === wanted) return
+  throw storeError('audit_unavailable', `${name} is ${found}, and must be ${wanted}`)
+}
+
+/** Kysely over a connection whose life is ours to end. */
+export const createBuilder = (connection: Database): Kysely<Tables> =>
+  new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) })
+
+/** Made under another name and renamed: whatever is found at `path` was once whole. */
+const createDatabase = async (path: string): Promise<void> => {
+  const draft = `${path}.new`
+  for (const suffix of ['', '-journal']) rmSync(`${draft}${suffix}`, { force: true })
+  closeSync(openSync(draft, 'wx', 0o600))
+  const connection = new Database(draft, { fileMustExist: true, timeout: busyTimeout })
+  try {
+    await migrate(createBuilder(connection))
+  } finally {
+    connection.close()
+  }
+  renameSync(draft, path)
+  // The new name itself must outlive a power cut.
+  const directory = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+const checkDirectory = (path: string): void => {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found?.isDirectory()) {
+    throw new AppError('invalid_config', 'The directory of the log does not exist.', {
+      detail: path,
+      hint: `mkdir -m 700 ${path}`,
+    })
+  }
+  if ((found.mode & 0o002) !== 0) {
+    throw new AppError('invalid_config', 'Anybody may write to the directory of the log.', {
+      detail: path,
+      hint: `chmod o-w ${path}`,
+    })
+  }
+}

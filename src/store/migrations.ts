@@ -1,0 +1,123 @@
+import { type GeneratedAlways, type Kysely, sql } from 'kysely'
+import { AppError } from '../errors.ts'
+
+/** One step of the database's shape. A step is never edited once released: the next one follows. */
+export interface Migration {
+  readonly name: string
+  readonly statements: readonly string[]
+}
+
+export interface EntriesTable {
+  seq: number
+  body: string
+  hash: string
+  time: GeneratedAlways<string | null>
+  type: GeneratedAlways<string | null>
+  request_id: GeneratedAlways<string | null>
+  issuer: GeneratedAlways<string | null>
+  subject: GeneratedAlways<string | null>
+  name: GeneratedAlways<string | null>
+  host: GeneratedAlways<string | null>
+  login: GeneratedAlways<string | null>
+  rule: GeneratedAlways<string | null>
+  code: GeneratedAlways<string | null>
+  serial: GeneratedAlways<string | null>
+  key_id: GeneratedAlways<string | null>
+  fingerprint: GeneratedAlways<string | null>
+  policy: GeneratedAlways<string | null>
+}
+
+export interface Tables {
+  entries: EntriesTable
+  migrations: { version: number; name: string }
+}
+
+/** Where each searchable column is read from: the body is the only truth. */
+const columns = {
+  time: '$.time',
+  type: '$.type',
+  request_id: '$.request.id',
+  issuer: '$.identity.issuer',
+  subject: '$.identity.subject',
+  name: '$.identity.name',
+  host: '$.ask.host',
+  login: '$.ask.login',
+  rule: '$.rule.name',
+  code: '$.code',
+  serial: '$.certificate.serial',
+  key_id: '$.certificate.keyId',
+  fingerprint: '$.ask.fingerprint',
+  policy: '$.policy',
+} as const satisfies Record<Exclude<keyof EntriesTable, 'seq' | 'body' | 'hash'>, string>
+
+const generated = Object.entries(columns).map(
+  ([name, path]) => `${name} TEXT GENERATED ALWAYS AS (json_extract(body, '${path}')) VIRTUAL`,
+)
+
+/** REPLACE deletes the row it collides with, past any DELETE trigger: so a collision is refused first. */
+const refuseInsert = `NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entries)
+  OR EXISTS (SELECT 1 FROM entries WHERE serial = NEW.serial)`
+
+const refuse = (event: string, when = '1') => `
+  CREATE TRIGGER entries_refuse_${event.toLowerCase()} BEFORE ${event} ON entries WHEN ${when}
+  BEGIN SELECT RAISE(ABORT, 'entries is append-only: no ${event} here'); END`
+
+export const migrations: readonly Migration[] = [
+  {
+    name: 'entries',
+    statements: [
+      `CREATE TABLE entries (
+        seq INTEGER PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL,
+        ${generated.join(',\n')}
+      ) STRICT`,
+      // Each index costs every certificate CPU: only the two that are asked for on the way to one.
+      'CREATE UNIQUE INDEX entries_serial ON entries (serial) WHERE serial IS NOT NULL',
+      `CREATE INDEX entries_policy ON entries (policy) WHERE type = 'policy'`,
+      refuse('UPDATE'),
+      refuse('DELETE'),
+      refuse('INSERT', refuseInsert),
+    ],
+  },
+]
+
+/**
+ * Brings the database to the newest version, each step in a transaction of its own: one that was
+ * killed has not happened, and runs again.
+ * @throws AppError `invalid_config` where a newer postern has been here.
+ */
+export const migrate = async (
+  db: Kysely<Tables>,
+  steps: readonly Migration[] = migrations,
+): Promise<void> => {
+  await sql`CREATE TABLE IF NOT EXISTS migrations
+    (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT`.execute(db)
+  const done = await checkVersion(db, steps)
+  for (const [index, { name, statements }] of steps.entries()) {
+    if (index < done) continue
+    await db.transaction().execute(async (step) => {
+      for (const statement of statements) await sql.raw(statement).execute(step)
+      await step
+        .insertInto('migrations')
+        .values({ version: index + 1, name })
+        .execute()
+    })
+  }
+}
+
+/** The version the database has. @throws AppError `invalid_config` where it is newer than ours. */
+export const checkVersion = async (
+  db: Kysely<Tables>,
+  steps: readonly Migration[] = migrations,
+): Promise<number> => {
+  const { version } = await db
+    .selectFrom('migrations')
+    .select(({ fn }) => fn.coalesce(fn.max('version'), sql.lit(0)).as('version'))
+    .executeTakeFirstOrThrow()
+  if (version > steps.length) {
+    throw new AppError('invalid_config', 'The log was written by a newer postern than this one.', {
+      detail: `the database has version ${version}, this program knows ${steps.length}`,
+      hint: 'run the newer postern again, or restore the log that this version wrote',
+    })
+  }
+  return version
+}

@@ -1,0 +1,29 @@
+import type { Store } from '../audit/store.ts'
+import type { Code } from '../errors.ts'
+
+/** What may be asked of the store's worker: the members of a Store, by name. */
+export type Method = keyof Store
+
+/** A call, and its answer by the same number: what the two threads say to one another. */
+export interface Call {
+  readonly id: number
+  readonly method: Method
+  readonly args: readonly unknown[]
+}
+
+export interface Answer {
+  readonly id: number
+  readonly value?: unknown
+  readonly failure?: Failure
+}
+
+/** An AppError as plain data: a class does not survive the way between threads. */
+export interface Failure {
+  readonly code: Code
+  readonly message: string
+  readonly detail?: string
+  readonly hint?: string
+}
+
+/** The first call's number is 1: this one answers the opening of the store. */
+export const openingId = 0

@@ -1,0 +1,100 @@
+import type Database from 'better-sqlite3'
+import type { Kysely, SelectQueryBuilder } from 'kysely'
+import { sql } from 'kysely'
+import type { Filter, Head, Row, Store } from '../audit/store.ts'
+import { createBuilder, openConnection } from './connection.ts'
+import { storeError, toStoreError } from './failures.ts'
+import type { Tables } from './migrations.ts'
+
+/**
+ * The log in SQLite, in this thread: a commit holds the event loop for as long as its fsync takes,
+ * so the service uses it in a worker (thread.ts). Makes the database where there is none.
+ */
+export const openSqlite = async (path: string): Promise<Store> => {
+  try {
+    return createSqlite(await openConnection(path))
+  } catch (error) {
+    throw toStoreError(error)
+  }
+}
+
+/** A Store over an open connection, which `close` closes. */
+export const createSqlite = (connection: Database): Store => {
+  const builder = createBuilder(connection)
+  const selectHead = connection.prepare('SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1')
+  const insert = connection.prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
+  const touch = connection.prepare('UPDATE migrations SET name = name WHERE version = 1')
+  let isOpen = true
+
+  const append = connection.transaction((rows: readonly Row[], expected: Head | undefined) => {
+    const found = selectHead.get() as Head | undefined
+    if (found?.seq !== expected?.seq || found?.hash !== expected?.hash) {
+      throw storeError('log_conflict', `${format(expected)} was expected, ${format(found)} found`)
+    }
+    for (const { seq, body, hash } of rows) insert.run(seq, body, hash)
+    if (rows.length === 0) touch.run()
+  })
+
+  const answer = async <T>(work: () => T | Promise<T>): Promise<T> => {
+    if (!isOpen) throw storeError('audit_unavailable', 'the store is closed')
+    try {
+      return await work()
+    } catch (error) {
+      throw toStoreError(error)
+    }
+  }
+
+  return Object.freeze({
+    append: (rows: readonly Row[], expected: Head | undefined) =>
+      answer(() => append.immediate(rows, expected)),
+    head: () => answer(() => selectHead.get() as Head | undefined),
+    read: (from: number, limit: number) =>
+      answer(() =>
+        selectRows(builder).where('seq', '>=', from).orderBy('seq').limit(limit).execute(),
+      ),
+    find: (filter: Filter, limit: number, before?: number) =>
+      answer(() => {
+        const rows = narrow(selectRows(builder), filter).orderBy('seq', 'desc').limit(limit)
+        return (before === undefined ? rows : rows.where('seq', '<', before)).execute()
+      }),
+    close: async () => {
+      if (isOpen) connection.close()
+      isOpen = false
+    },
+  })
+}
+
+const format = (head: Head | undefined): string => (head === undefined ? 'no entry' : `${head.seq}`)
+
+const selectRows = (builder: Kysely<Tables>) =>
+  builder.selectFrom('entries').select(['seq', 'body', 'hash'])
+
+type Rows = SelectQueryBuilder<Tables, 'entries', Row>
+
+const is =
+  (column: Exclude<keyof Tables['entries'], 'seq'>) =>
+  (rows: Rows, value: string): Rows =>
+    rows.where(column, '=', value)
+
+const conditions = {
+  // A literal, so that the partial index on policies is found.
+  type: (rows, value) => rows.where('type', '=', sql.lit(value)),
+  issuer: is('issuer'),
+  subject: is('subject'),
+  name: is('name'),
+  host: is('host'),
+  login: is('login'),
+  rule: is('rule'),
+  serial: is('serial'),
+  requestId: is('request_id'),
+  policy: is('policy'),
+  since: (rows, value) => rows.where('time', '>=', value),
+  until: (rows, value) => rows.where('time', '<', value),
+} as const satisfies Record<keyof Filter, (rows: Rows, value: string) => Rows>
+
+const narrow = (rows: Rows, filter: Filter): Rows =>
+  (Object.entries(filter) as [keyof Filter, string | undefined][]).reduce(
+    (narrowed, [name, value]) =>
+      value === undefined ? narrowed : conditions[name](narrowed, value),
+    rows,
+  )
