@@ -1,0 +1,288 @@
+import { createPublicKey } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createLog } from './audit/chain.ts'
+import type { Store } from './audit/index.ts'
+import { appendPolicy } from './audit/policies.ts'
+import { verifyTail } from './audit/verify.ts'
+import { type Authority, createAuthority } from './ca/index.ts'
+import type { Signer } from './ca/signer.ts'
+import { openAgentSigner } from './ca/signers/agent.ts'
+import { createCaKeyFile, openFileSigner } from './ca/signers/file.ts'
+import { type Config, readSecret } from './config.ts'
+import { AppError } from './errors.ts'
+import { createHttp, type Http } from './http/index.ts'
+import { createMetrics, createMetricsFetch } from './http/metrics.ts'
+import {
+  type Deadlines,
+  defaultDeadlines,
+  type Listener,
+  type ListenOptions,
+  listen,
+  type Place,
+} from './http/server.ts'
+import { createGithubProvider } from './identity/github.ts'
+import { createPool, type Pool, type Provider } from './identity/index.ts'
+import { createOidcProvider } from './identity/oidc.ts'
+import { createIssue } from './issue.ts'
+import { encodeBase64 } from './lib/bytes.ts'
+import { type Clock, formatTime, systemClock } from './lib/clock.ts'
+import { type Random, systemRandom } from './lib/ids.ts'
+import { createLogger, type Logger } from './lib/log.ts'
+import { formatProblem } from './lib/yaml.ts'
+import type { Policy } from './policy/index.ts'
+import { loadPolicy } from './policy/load.ts'
+import { encodePublicKey } from './ssh/native.ts'
+import { openLock, openReader, openStore } from './store/index.ts'
+
+export { createCaKeyFile }
+
+/** What a test may set in place of the real thing. The service sets none of them. */
+export interface Overrides {
+  readonly clock?: Clock
+  readonly monotonic?: () => number
+  readonly random?: Random
+  readonly fetch?: (url: string, init?: RequestInit) => Promise<Response>
+  readonly store?: Store
+  readonly signer?: Signer
+  readonly logger?: Logger
+  readonly deadlines?: Partial<Deadlines>
+}
+
+/** The whole service, ready to answer. */
+export interface App {
+  readonly fetch: Http['fetch']
+  /** The routes as mounted, and as declared. */
+  readonly routes: Http['routes']
+  readonly table: Http['table']
+  /** Opens the listeners of the configuration. Resolves once connections are taken. */
+  listen(): Promise<{ readonly url: string; readonly metricsUrl?: string }>
+  /**
+   * Takes no more requests, lets those in flight finish (at most 10 s), and closes the log, the
+   * signer and the lock. A second call waits for the first.
+   */
+  close(): Promise<void>
+}
+
+const version = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    readonly version: string
+  }
+).version
+
+/** How many of the newest entries are verified at every start; `postern audit verify` reads all. */
+const tailLength = 1_000
+
+/**
+ * Assembles the service in the order of its story, and refuses at the first step that does not
+ * hold, with everything opened until then closed again. Codes: `invalid_config`, `invalid_policy`,
+ * `already_running`, `log_corrupt`, `audit_unavailable`, `signer_unavailable`, `signer_selfcheck`.
+ */
+export const build = async (config: Config, overrides: Overrides = {}): Promise<App> => {
+  const clock = overrides.clock ?? systemClock
+  const random = overrides.random ?? systemRandom
+  const monotonic = overrides.monotonic ?? (() => performance.now())
+  const logger = overrides.logger ?? createLogger(config.log.level)
+  const deadlines = { ...defaultDeadlines, ...overrides.deadlines }
+  const opened: (() => void | Promise<void>)[] = []
+  const closeAll = async () => {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+
+  try {
+    // Nothing is opened for a service that nobody could speak to.
+    const tls = readTls(config)
+    const pool = await openPool(config, clock, overrides.fetch ?? fetch)
+    const policy = await readPolicy(config, logger)
+
+    // The log: ours alone, and unbroken as far as a start looks back.
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+    const lock = openLock(join(config.dataDir, 'postern.lock'))
+    opened.push(() => lock.close())
+    const store = overrides.store ?? (await openStore(join(config.dataDir, 'postern.db')))
+    opened.push(() => store.close())
+    await checkTail(store)
+
+    // The signature.
+    const authority = await openAuthority(config, { clock, ...overrides })
+    opened.push(() => authority.close())
+    if (tls !== undefined) checkDistinct(authority, tls.key)
+
+    // On the record, before the first request.
+    const log = await createLog({ store })
+    opened.push(() => log.close())
+    const time = formatTime(clock())
+    await log.append({ type: 'start', time, version, ca: authority.fingerprint })
+    await appendPolicy({ log, store, time, policy })
+
+    // The door.
+    const currentPolicy = () => policy
+    const { backdateSeconds } = config.ca
+    const issue = createIssue({ currentPolicy, authority, log, clock, random, backdateSeconds })
+    const metrics = createMetrics(config.metrics.listen !== undefined)
+    const { publicUrl, trustedProxies, limits } = config
+    const http = createHttp({
+      issue,
+      pool,
+      authority,
+      log,
+      currentPolicy,
+      clock,
+      monotonic,
+      random,
+      logger,
+      metrics,
+      publicUrl,
+      trustedProxies,
+      limits,
+      version,
+      listening: {
+        kind: config.listen.kind,
+        host: config.listen.kind === 'tcp' ? config.listen.host : '',
+        isTls: tls !== undefined,
+      },
+    })
+
+    const listeners: Listener[] = []
+    const open = async (place: Place, given: Pick<ListenOptions, 'fetch' | 'tls'>) => {
+      const listener = await listen({ place, random, logger, deadlines, ...given })
+      listeners.push(listener)
+      return listener.url
+    }
+    let closing: Promise<void> | undefined
+    return Object.freeze({
+      fetch: http.fetch,
+      routes: http.routes,
+      table: http.table,
+      async listen() {
+        const url = await open(config.listen, {
+          fetch: http.fetch,
+          ...(tls === undefined ? {} : { tls }),
+        })
+        if (config.metrics.listen === undefined) return { url }
+        const figures = createMetricsFetch({ metrics, random })
+        return { url, metricsUrl: await open(config.metrics.listen, { fetch: figures }) }
+      },
+      close() {
+        closing ??= (async () => {
+          http.stop()
+          await Promise.all(listeners.map((listener) => listener.close()))
+          await closeAll()
+        })()
+        return closing
+      },
+    })
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+/** The log for reading, while the service runs and after it has stopped. @throws `not_found` */
+export const openLog = (config: Config): Promise<Store> =>
+  openReader(join(config.dataDir, 'postern.db'))
+
+/** The CA over the configured key; with its key file or agent, nothing of the log or the door. */
+export const openAuthority = async (
+  config: Config,
+  overrides: Pick<Overrides, 'clock' | 'signer'> = {},
+): Promise<Authority> => {
+  const { maxTtlSeconds, backdateSeconds } = config.ca
+  const signer = overrides.signer ?? (await openSigner(config))
+  const clock = overrides.clock ?? systemClock
+  try {
+    return await createAuthority({ signer, clock, maxTtlSeconds, backdateSeconds })
+  } catch (error) {
+    await signer.close()
+    throw error
+  }
+}
+
+const openSigner = async ({ ca }: Config): Promise<Signer> => {
+  if (ca.userKey.kind === 'file') {
+    const file = ca.userKeyPassphraseFile
+    const passphrase = file === undefined ? {} : { passphrase: await readSecret(file) }
+    return openFileSigner({ path: ca.userKey.path, ...passphrase })
+  }
+  if (ca.agentSocket === undefined) {
+    throw new AppError('invalid_config', 'ca.userKey is held by an ssh-agent, and none is named.', {
+      hint: 'set ca.agentSocket in postern.yaml, or SSH_AUTH_SOCK',
+    })
+  }
+  return openAgentSigner({ socket: ca.agentSocket, fingerprint: ca.userKey.fingerprint })
+}
+
+const openPool = async (
+  config: Config,
+  clock: Clock,
+  send: NonNullable<Overrides['fetch']>,
+): Promise<Pool> => {
+  const { github, oidc } = config.identity
+  if (github.length + oidc.length === 0) {
+    throw new AppError('invalid_config', 'No identity provider is configured: nobody could ask.', {
+      hint: `add one under identity in ${config.file}; "postern init" writes an example of each`,
+    })
+  }
+  const providers: Provider[] = oidc.map((issuer) =>
+    createOidcProvider({ ...issuer, fetch: send, clock }),
+  )
+  for (const [apiUrl, group] of Map.groupBy(github, (app) => app.apiUrl)) {
+    const apps = await Promise.all(
+      group.map(async ({ clientId, clientSecretFile, type }) => ({
+        clientId,
+        type,
+        clientSecret: await readSecret(clientSecretFile),
+      })),
+    )
+    providers.push(createGithubProvider({ apiUrl, apps, fetch: send, clock }))
+  }
+  return createPool(providers)
+}
+
+const readPolicy = async (config: Config, logger: Logger): Promise<Policy> => {
+  const { maxTtlSeconds } = config.ca
+  const result = await loadPolicy(config.policyDir, { maxTtlSeconds })
+  if (!result.ok) {
+    throw new AppError('invalid_policy', result.problems.map(formatProblem).join('\n'), {
+      hint: `postern policy check ${config.policyDir}`,
+    })
+  }
+  for (const warning of result.warnings) logger.warn({ policy: formatProblem(warning) }, 'policy')
+  if (result.policy.ruleCount === 0) {
+    logger.warn({ policyDir: config.policyDir }, 'the policy has no rule: everyone is refused')
+  }
+  return result.policy
+}
+
+const readTls = ({ tls }: Config) => {
+  if (tls === undefined) return undefined
+  try {
+    const [cert, key] = [readFileSync(tls.cert, 'utf8'), readFileSync(tls.key, 'utf8')]
+    createPublicKey(key)
+    return { cert, key }
+  } catch (cause) {
+    throw new AppError('invalid_config', 'tls: the certificate or the key cannot be read.', {
+      hint: 'name two PEM files, the key without a passphrase, under tls in postern.yaml',
+      cause,
+    })
+  }
+}
+
+/** One key, one purpose: whoever breaks into TLS must not thereby sign certificates. */
+const checkDistinct = (authority: Authority, tlsKey: string): void => {
+  const blob = encodePublicKey(createPublicKey(tlsKey))
+  if (blob !== undefined && authority.publicKey.split(' ')[1] === encodeBase64(blob)) {
+    throw new AppError('invalid_config', 'The CA key is also the TLS key.', {
+      hint: 'make a key of its own for the CA: postern init',
+    })
+  }
+}
+
+const checkTail = async (store: Store): Promise<void> => {
+  const verdict = await verifyTail(store, tailLength)
+  if (verdict.ok) return
+  throw new AppError('log_corrupt', `Entry ${verdict.seq} of the log does not verify.`, {
+    detail: verdict.reason,
+    hint: 'postern audit verify',
+  })
+}

@@ -1,0 +1,37 @@
+import { AppError } from '../errors.ts'
+
+/** Counts the requests being worked on; closed, it lets no more in. */
+export interface Gate {
+  /** Lets one in and gives the function that lets it out. Codes: `stopping`, `overloaded`. */
+  enter(): () => void
+  isClosed(): boolean
+  close(): void
+}
+
+/** @param limit how many may be inside at once. */
+export const createGate = (limit: number): Gate => {
+  let inside = 0
+  let closed = false
+  return Object.freeze({
+    enter() {
+      if (closed) {
+        throw new AppError('stopping', 'The service is stopping: try again in a few seconds.', {
+          retryAfter: 5,
+        })
+      }
+      if (inside >= limit) {
+        throw new AppError('overloaded', 'The service is busy: try again in a second.', {
+          retryAfter: 1,
+        })
+      }
+      inside++
+      return () => {
+        inside--
+      }
+    },
+    isClosed: () => closed,
+    close() {
+      closed = true
+    },
+  })
+}

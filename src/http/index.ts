@@ -1,0 +1,179 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Log } from '../audit/index.ts'
+import type { Authority } from '../ca/index.ts'
+import { AppError } from '../errors.ts'
+import type { Caller, Pool } from '../identity/index.ts'
+import type { Issue } from '../issue.ts'
+import type { Cidr } from '../lib/address.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/ids.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Policy } from '../policy/index.ts'
+import { createAuthenticate } from './authentication.ts'
+import type { Bindings, HttpContext, HttpEnv } from './context.ts'
+import { answerProblem, toAppError } from './errors.ts'
+import { createGate } from './gate.ts'
+import { createLimit, type Rate } from './limits.ts'
+import type { Metrics } from './metrics.ts'
+import {
+  checkHost,
+  checkLength,
+  checkPeer,
+  checkTarget,
+  holdGate,
+  identifyRequest,
+  type Listening,
+  limitAddress,
+  rateLimited,
+  readPath,
+  readTarget,
+  recordRequest,
+} from './middleware.ts'
+import { describeRoute, formatDocument } from './openapi.ts'
+import { createReadiness } from './readiness.ts'
+import { createUserCaRoute } from './routes/ca.ts'
+import { createCertificatesRoute } from './routes/certificates.ts'
+import { createReadyRoute, healthRoute } from './routes/health.ts'
+import type { Route } from './routes/index.ts'
+import { createOpenapiRoute } from './routes/openapi.ts'
+import { whoamiRoute } from './routes/whoami.ts'
+
+export type { Listening, Metrics, Rate }
+
+export interface HttpDeps {
+  readonly issue: Issue
+  readonly pool: Pool
+  readonly authority: Authority
+  readonly log: Log
+  readonly currentPolicy: () => Policy | undefined
+  readonly clock: Clock
+  /** Milliseconds that never step back: limits and times taken are counted by it. */
+  readonly monotonic: () => number
+  readonly random: Random
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Origin without a trailing slash. */
+  readonly publicUrl: string
+  readonly listening: Listening
+  readonly trustedProxies: readonly Cidr[]
+  readonly limits: {
+    /** Counts refused requests alone. */
+    readonly perAddress: Rate | 'off'
+    /** Counts every request of an identity. */
+    readonly perIdentity: Rate | 'off'
+    /** Requests being worked on at once. */
+    readonly inFlight: number
+  }
+  readonly version: string
+}
+
+/** The door: a `fetch` that always resolves, and always with an answer of ours. */
+export interface Http {
+  readonly fetch: (request: Request, bindings?: Bindings) => Promise<Response>
+  /** What is mounted, as the router knows it, and what each of it declared. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[]
+  readonly table: readonly Pick<Route, 'method' | 'path' | 'access'>[]
+  /** From here on every request is answered 503 `stopping`, but `/healthz`. */
+  stop(): void
+}
+
+export const createHttp = (deps: HttpDeps): Http => {
+  const { log, pool, logger, monotonic, publicUrl, listening, trustedProxies, metrics } = deps
+  const gate = createGate(deps.limits.inFlight)
+  const identityLimit = createLimit(deps.limits.perIdentity, monotonic)
+  const authenticate = createAuthenticate({ pool, log, clock: deps.clock })
+
+  const app = new OpenAPIHono<HttpEnv>({
+    getPath: (request, given) => readPath(readTarget(request, given?.env)),
+  })
+
+  const table: readonly Route[] = [
+    createCertificatesRoute({ issue: deps.issue, metrics }),
+    whoamiRoute,
+    createUserCaRoute(deps.authority),
+    healthRoute,
+    createReadyRoute(createReadiness(deps), gate.isClosed),
+    createOpenapiRoute(() => formatDocument(app, deps)),
+  ]
+
+  /** First listed is outermost. */
+  const chain = [
+    identifyRequest({
+      random: deps.random,
+      listening,
+      trustedProxies,
+      paths: new Set(table.map(({ path }) => path)),
+    }),
+    recordRequest({ logger, metrics, monotonic }),
+    holdGate(gate),
+    checkPeer(listening, trustedProxies),
+    limitAddress(createLimit(deps.limits.perAddress, monotonic)),
+    checkTarget,
+    checkHost(listening, publicUrl),
+    checkLength,
+  ]
+  for (const middleware of chain) app.use(middleware)
+
+  const limitIdentity = ({ identity }: Caller) => {
+    const key = JSON.stringify([identity.issuer, identity.subject])
+    const wait = identityLimit.check(key)
+    if (wait > 0) throw rateLimited(wait)
+    identityLimit.take(key)
+  }
+
+  /** The handler of a route behind the check its access declares; what declares none is not mounted. */
+  const guard = (route: Route) => {
+    switch (route.access) {
+      case 'public':
+        return (c: HttpContext) => route.handle(c)
+      case 'identity':
+        return async (c: HttpContext) => {
+          const caller = await authenticate(c)
+          limitIdentity(caller)
+          return route.handle(c, caller)
+        }
+      default:
+        throw new TypeError('a route declares no access')
+    }
+  }
+  for (const route of table) {
+    app.on(route.method.toUpperCase(), route.path, guard(route))
+    describeRoute(app, route)
+  }
+
+  app.notFound((c) => {
+    const methods = table.filter(({ path }) => path === c.req.path).map(({ method }) => method)
+    if (methods.length === 0) {
+      const text = 'There is nothing at this path. What there is stands in /openapi.json.'
+      return answerProblem(c, new AppError('not_found', text))
+    }
+    const allow = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : ['POST']))
+    const text = `This path takes ${allow.join(' and ')} only.`
+    return answerProblem(c, new AppError('method_not_allowed', text), {
+      allow: allow.join(', '),
+    })
+  })
+
+  app.onError((thrown, c) => {
+    const error = toAppError(thrown)
+    const { id } = c.get('facts')
+    if (error.kind === 'internal' || error.kind === 'unavailable') {
+      const { name, frames } = describeCause(error.cause)
+      logger.error({ id, code: error.code, detail: error.detail, cause: name, frames }, 'failed')
+    }
+    return answerProblem(c, error)
+  })
+
+  return Object.freeze({
+    fetch: async (request: Request, bindings: Bindings = {}) => app.fetch(request, bindings),
+    routes: app.routes,
+    table,
+    stop: gate.close,
+  })
+}
+
+/** Where a failure came from, without its message: libraries quote what they were given, tokens too. */
+const describeCause = (cause: unknown) =>
+  cause instanceof Error
+    ? { name: cause.name, frames: cause.stack?.split('\n').filter((line) => /^ +at /.test(line)) }
+    : {}

@@ -1,0 +1,203 @@
+import { AppError } from '../errors.ts'
+import {
+  type Cidr,
+  createAddressMatcher,
+  formatAddressBlock,
+  parseAddress,
+} from '../lib/address.ts'
+import { createId, type Random } from '../lib/ids.ts'
+import type { Logger } from '../lib/log.ts'
+import { findClientAddress, isLoopback } from './address.ts'
+import { checkDeclaredLength } from './body.ts'
+import type { Bindings, HttpContext, Middleware } from './context.ts'
+import type { Gate } from './gate.ts'
+import type { Limit } from './limits.ts'
+import type { Metrics } from './metrics.ts'
+
+/** Where the service listens, as far as the door must know it. */
+export interface Listening {
+  readonly kind: 'tcp' | 'unix'
+  /** The host name or address; empty for a unix socket. */
+  readonly host: string
+  readonly isTls: boolean
+}
+
+/** Routes that must answer whoever asks, however busy the service is: they tell nothing but health. */
+const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
+
+/** The target as it was sent. Hono's own reading decodes it, and a proxy before us may not have. */
+export const readTarget = (request: Request, bindings: Bindings | undefined): string =>
+  bindings?.incoming?.url ?? request.url.replace(/^[a-z]+:\/\/[^/?#]*/, '')
+
+/** The path of a target: everything before the query, with nothing decoded or tidied; `/` where it has none. */
+export const readPath = (target: string): string =>
+  target.startsWith('/') ? (target.split('?', 1)[0] as string) : '/'
+
+/** Gives the request its id, its address and its route: all that later steps and lines name it by. */
+export const identifyRequest = (deps: {
+  readonly random: Random
+  readonly listening: Listening
+  readonly trustedProxies: readonly Cidr[]
+  readonly paths: ReadonlySet<string>
+}): Middleware => {
+  const isTrusted = createAddressMatcher(deps.trustedProxies)
+  return async (c, next) => {
+    const address = findClientAddress({
+      peer: c.env?.incoming?.socket.remoteAddress,
+      isUnix: deps.listening.kind === 'unix',
+      forwardedFor: c.req.header('x-forwarded-for'),
+      isTrusted,
+    })
+    const route = deps.paths.has(c.req.path) ? c.req.path : 'none'
+    c.set('facts', { id: createId('req', deps.random), address, route })
+    await next()
+  }
+}
+
+/** One line a request, and its figures. Never the query, a header or a body. */
+export const recordRequest =
+  (deps: {
+    readonly logger: Logger
+    readonly metrics: Metrics
+    readonly monotonic: () => number
+  }): Middleware =>
+  async (c, next) => {
+    const start = deps.monotonic()
+    await next()
+    const { id, address, route, code } = c.get('facts')
+    const status = c.res.status
+    const millis = deps.monotonic() - start
+    deps.metrics.countRequest({ route, status, code: code ?? 'ok', seconds: millis / 1000 })
+    const level = status >= 500 ? 'warn' : probes.has(route) ? 'debug' : 'info'
+    const line = { id, method: c.req.method, route, status, code, ms: Math.round(millis), address }
+    deps.logger[level](line, 'request')
+  }
+
+/** Refuses while the service stops, and where more requests are being worked on than it may hold. */
+export const holdGate =
+  (gate: Gate): Middleware =>
+  async (c, next) => {
+    if (probes.has(c.req.path)) return next()
+    const leave = gate.enter()
+    try {
+      await next()
+    } finally {
+      leave()
+    }
+    if (gate.isClosed()) c.res.headers.set('connection', 'close')
+  }
+
+/** Over plain HTTP beyond this machine only a trusted proxy is served: it has ended TLS before us. */
+export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[]): Middleware => {
+  const isTrusted = createAddressMatcher(trustedProxies)
+  const isExposed = listening.kind === 'tcp' && !listening.isTls && !isLoopback(listening.host)
+  return async (c, next) => {
+    const peer = parseAddress(c.env?.incoming?.socket.remoteAddress ?? '')
+    if (isExposed && !probes.has(c.req.path) && (peer === undefined || !isTrusted(peer))) {
+      throw new AppError(
+        'untrusted_peer',
+        'This address speaks plain HTTP to its trusted proxies only: connect through the proxy, over HTTPS.',
+      )
+    }
+    await next()
+  }
+}
+
+/**
+ * DNS rebinding: a page of an attacker's own name that resolves to us still sends that name as
+ * Host. Ours are publicUrl's and, where only this machine can connect, the loopback names.
+ */
+export const checkHost = (listening: Listening, publicUrl: string): Middleware => {
+  const { host, hostname, port, protocol } = new URL(publicUrl)
+  const own = new Set([
+    host,
+    port === '' ? `${hostname}:${protocol === 'https:' ? 443 : 80}` : host,
+  ])
+  const isLocal = listening.kind === 'unix' || isLoopback(listening.host)
+  return async (c, next) => {
+    const named = (c.req.header('host') ?? new URL(c.req.url).host).toLowerCase()
+    if (!probes.has(c.req.path) && !own.has(named) && !(isLocal && isLoopbackName(named, c))) {
+      throw new AppError(
+        'misdirected_request',
+        "The Host header does not name this service: send the request to the address in the service's publicUrl.",
+      )
+    }
+    await next()
+  }
+}
+
+const isLoopbackName = (named: string, c: HttpContext): boolean => {
+  const match = /^(localhost|127\.0\.0\.1|\[::1\])(?::(\d{1,5}))?$/.exec(named)
+  const localPort = c.env?.incoming?.socket.localPort
+  return match !== null && (localPort === undefined || match[2] === String(localPort))
+}
+
+const tokenNames: ReadonlySet<string> = new Set([
+  'access_token',
+  'authorization',
+  'bearer',
+  'client_secret',
+  'code',
+  'id_token',
+  'refresh_token',
+  'token',
+])
+
+/** What a query may hide a token in: a name that says so, or a value that looks like one. */
+const hasToken = (query: string): boolean =>
+  [...new URLSearchParams(query)].some(
+    ([name, value]) =>
+      tokenNames.has(name.toLowerCase()) || /^(?:eyJ|gh[a-z]_|github_pat_)/.test(value),
+  )
+
+/**
+ * A URL ends up in proxies' logs and browsers' histories, so a token in one is refused aloud, even
+ * for a path we do not have. No route takes a query, so no other query is taken either.
+ */
+export const checkTarget: Middleware = async (c, next) => {
+  const target = readTarget(c.req.raw, c.env)
+  if (!target.startsWith('/')) {
+    throw new AppError('invalid_request', 'Send the request target as a path, like /v1/whoami.')
+  }
+  const query = target.slice(readPath(target).length + 1)
+  if (query !== '' && hasToken(query)) {
+    throw new AppError(
+      'token_in_url',
+      'A token was sent in the URL, where logs keep it: revoke it, and send a new one in the Authorization header.',
+    )
+  }
+  if (query !== '' && c.get('facts').route !== 'none') {
+    throw new AppError(
+      'invalid_request',
+      'This route takes no query: leave out the "?" and all after it.',
+    )
+  }
+  await next()
+}
+
+/** Refuses a declared length beyond the limit before anything is read, whatever the route. */
+export const checkLength: Middleware = async (c, next) => {
+  checkDeclaredLength(c)
+  await next()
+}
+
+export const rateLimited = (retryAfter: number): AppError =>
+  new AppError('rate_limited', `Too many requests: wait ${retryAfter} s, then try again.`, {
+    retryAfter,
+  })
+
+/**
+ * Counts what was refused (any 4xx but 429), by address, and then refuses before any work is done:
+ * what is answered with a success costs nothing here, whoever asked and however often.
+ */
+export const limitAddress =
+  (limit: Limit): Middleware =>
+  async (c, next) => {
+    if (probes.has(c.req.path)) return next()
+    const key = formatAddressBlock(c.get('facts').address)
+    const wait = limit.check(key)
+    if (wait > 0) throw rateLimited(wait)
+    await next()
+    const { status } = c.res
+    if (status >= 400 && status < 500 && status !== 429) limit.take(key)
+  }

@@ -1,0 +1,37 @@
+import type { z } from '@hono/zod-openapi'
+import type { Code } from '../../errors.ts'
+import type { Caller } from '../../identity/index.ts'
+import type { HttpContext } from '../context.ts'
+
+/** What every route says of itself: enough to mount it, and to describe it in OpenAPI. */
+interface RouteBase {
+  readonly method: 'get' | 'post'
+  readonly path: `/${string}`
+  readonly summary: string
+  readonly description: string
+  readonly body?: { readonly schema: z.ZodObject; readonly example: unknown }
+  readonly answers: readonly {
+    readonly status: number
+    readonly description: string
+    readonly contentType: string
+    readonly schema: z.ZodType
+    readonly example: unknown
+  }[]
+  /** The codes it can be refused with beside those any request can meet. */
+  readonly failures: readonly Code[]
+}
+
+/** Open to everybody. What it answers is public. */
+export interface PublicRoute extends RouteBase {
+  readonly access: 'public'
+  handle(c: HttpContext): Promise<Response> | Response
+}
+
+/** Open to a caller with an accepted token: there is no calling `handle` without one. */
+export interface IdentityRoute extends RouteBase {
+  readonly access: 'identity'
+  handle(c: HttpContext, caller: Caller): Promise<Response> | Response
+}
+
+/** A route that declares no access has no type, and is refused when it is mounted. */
+export type Route = PublicRoute | IdentityRoute
