@@ -19,6 +19,8 @@ export interface Identity {
   readonly email?: string
   /** The groups claim; empty for GitHub. */
   readonly groups: readonly string[]
+  /** Why `groups` is empty though the token speaks of groups; for the log, nothing is decided by it. */
+  readonly groupsProblem?: 'not_a_list_of_strings' | 'held_elsewhere'
   /** OIDC: the verified payload's scalar and string-list claims, for rules to match whole. */
   readonly claims: Readonly<Record<string, ClaimValue>>
   /** Whether the issuer's configured evidence of a second factor was in the token. */
@@ -100,6 +102,14 @@ export const tokenRefused = (detail: string, cause?: unknown): AppError =>
     { detail, ...(cause === undefined ? {} : { cause }) },
   )
 
+/** The one text for a provider that cannot answer: what it did instead is for the log alone. */
+export const providerUnavailable = (detail: string, retryAfter = 5): AppError =>
+  new AppError(
+    'idp_unavailable',
+    'The identity provider does not answer, so the token could not be checked: try again in a moment.',
+    { detail, retryAfter },
+  )
+
 /**
  * The providers as one. At most one OIDC provider claims a token, by its issuer; a GitHub token
  * names no server, so each configured server that could have minted it is asked in turn.
@@ -111,7 +121,8 @@ export interface Pool {
   >
 }
 
-const maxTokenLength = 16 * 1024
+/** Characters; headers end at 16 KiB, so a longer token never came through the door. */
+export const maxTokenLength = 16 * 1024
 
 /**
  * @throws TypeError where two providers have one name.

@@ -1,0 +1,141 @@
+import { AppError } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Fetch } from '../fetch.ts'
+import {
+  type MembershipQuestion,
+  type Memberships,
+  noMemberships,
+  providerUnavailable,
+  tokenRefused,
+} from '../index.ts'
+import { isRateLimited, parseOrg, parseTeam, unusable } from './answers.ts'
+
+/** Any of these lets an OAuth app's token read organisations and teams. */
+const readingScopes = ['read:org', 'write:org', 'admin:org'] as const
+
+const maxPages = 20
+const pageSize = 100
+/** For everything one caller's questions need. */
+const deadlineMilliseconds = 10_000
+
+/** Asks for the memberships of whoever the token is. `scopes` is absent for a GitHub App's token. */
+export type FindMemberships = (
+  token: string,
+  scopes: readonly string[] | undefined,
+  questions: readonly MembershipQuestion[],
+) => Promise<Memberships>
+
+/**
+ * Reads organisations and teams, all pages, on every call. Only what was asked about is answered,
+ * and only active memberships: a pending one answers 200 like any other. A team counts only where
+ * the membership of its organisation does.
+ *
+ * An organisation that hides itself from the app must not look like one the person is not in: for
+ * each that was asked about and not listed, GitHub is asked whether it would tell us.
+ *
+ * Codes: `insufficient_scope`, `idp_unavailable`, and `invalid_token` for a token revoked meanwhile.
+ */
+export const createFindMemberships = (deps: {
+  readonly apiUrl: string
+  readonly send: Fetch
+  readonly clock: Clock
+}): FindMemberships => {
+  const { apiUrl, send, clock } = deps
+
+  return async (token, scopes, questions) => {
+    if (questions.length === 0) return noMemberships
+    if (scopes !== undefined && !readingScopes.some((scope) => scopes.includes(scope))) {
+      throw new AppError(
+        'insufficient_scope',
+        'The token lacks the scope read:org, which the policy needs to see organisations and teams: log in again and grant it.',
+        { detail: `its scopes are ${scopes.join(' ') || 'none'}` },
+      )
+    }
+    const init = {
+      signal: AbortSignal.timeout(deadlineMilliseconds),
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: 'application/vnd.github+json',
+        'x-github-api-version': '2022-11-28',
+      },
+    }
+    const ask = async (url: string): Promise<Response> => {
+      const response = await send(url, init)
+      if (response.status === 401) throw tokenRefused('GitHub no longer accepts it')
+      return response
+    }
+    const list = async (path: string): Promise<readonly unknown[]> => {
+      const items: unknown[] = []
+      let url: string | undefined = `${apiUrl}${path}`
+      for (let page = 0; url !== undefined; page++) {
+        if (page === maxPages) throw providerUnavailable(`GitHub answers over ${maxPages} pages`)
+        const response = await ask(url)
+        if (response.status !== 200) {
+          throw unusable(path, response.status, response.headers, clock)
+        }
+        items.push(...(await readList(response)))
+        url = findNext(response.headers.get('link'), url)
+      }
+      return items
+    }
+    const checkVisible = async (org: string): Promise<void> => {
+      const { status, headers } = await ask(
+        `${apiUrl}/user/memberships/orgs/${encodeURIComponent(org)}`,
+      )
+      if (status === 404 || status === 200) return
+      if (status !== 403 || isRateLimited(status, headers)) {
+        throw unusable('a membership', status, headers, clock)
+      }
+      throw new AppError(
+        'insufficient_scope',
+        'GitHub does not show this app your membership of an organisation that the policy asks about: have an owner approve the app there, or authorise it for single sign-on.',
+        { detail: `the organisation ${org} hides its members from the app` },
+      )
+    }
+
+    const wantedOrgs = new Set(questions.map(({ org }) => org.toLowerCase()))
+    const wantedTeams = new Set(
+      questions.flatMap((question) =>
+        question.kind === 'team' ? [`${question.org}/${question.team}`.toLowerCase()] : [],
+      ),
+    )
+    const [orgItems, teamItems] = await Promise.all([
+      list(`/user/memberships/orgs?state=active&per_page=${pageSize}`),
+      wantedTeams.size === 0 ? [] : list(`/user/teams?per_page=${pageSize}`),
+    ])
+    const orgs = orgItems
+      .map(parseOrg)
+      .filter(({ login, isActive }) => isActive && wantedOrgs.has(login))
+      .map(({ login, id }) => ({ login, id }))
+    const teams = teamItems
+      .map(parseTeam)
+      .filter(({ org, slug }) => wantedTeams.has(`${org}/${slug}`))
+      .filter(({ orgId }) => orgs.some(({ id }) => id === orgId))
+    for (const org of wantedOrgs) {
+      if (!orgs.some(({ login }) => login === org)) await checkVisible(org)
+    }
+    return Object.freeze({ orgs: Object.freeze(orgs), teams: Object.freeze(teams) })
+  }
+}
+
+const readList = async (response: Response): Promise<readonly unknown[]> => {
+  try {
+    const value: unknown = JSON.parse(await response.text())
+    if (Array.isArray(value)) return value
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw providerUnavailable('GitHub did not answer a list')
+}
+
+/** The next page (RFC 8288), which may only be another page of the same list: the token goes with it. */
+const findNext = (link: string | null, current: string): string | undefined => {
+  const target = /<([^<>]*)>\s*;[^<]*\brel="?next"?/.exec(link ?? '')?.[1]
+  if (target === undefined) return undefined
+  const here = new URL(current)
+  const next = URL.parse(target)
+  if (next === null || next.origin !== here.origin || next.pathname !== here.pathname) {
+    throw providerUnavailable('GitHub names a next page that is another place')
+  }
+  return next.href
+}
