@@ -1,0 +1,60 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+
+/** A 0700 directory of its own, gone when the test file is done with it. */
+export const createDirectory = () => {
+  const path = mkdtempSync(join(tmpdir(), 'postern-ca-'))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/**
+ * Runs one of OpenSSH's programs. A missing one is a failure that names Debian's package, never a
+ * test left out.
+ */
+export const runTool = (
+  name: 'ssh-keygen' | 'ssh-add',
+  args: readonly string[],
+  options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+): string => {
+  const { env, input } = options
+  const result = spawnSync(name, args, {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    ...(input === undefined ? {} : { input }),
+  })
+  if (result.error !== undefined) {
+    throw new Error(`${name} does not run: apt-get install openssh-client`, { cause: result.error })
+  }
+  if (result.status !== 0) throw new Error(`${name} ${args.join(' ')}: ${result.stderr}`)
+  return result.stdout
+}
+
+/** A real ssh-agent on a socket of its own; `add` hands it a private key file. */
+export const startAgent = async (socket: string) => {
+  const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' })
+  const failed = once(child, 'error').then(([error]) => {
+    throw new Error('ssh-agent does not run: apt-get install openssh-client', { cause: error })
+  })
+  const listening = (async () => {
+    for (let tries = 0; tries < 500; tries++) {
+      if (existsSync(socket)) return
+      await wait(10)
+    }
+    throw new Error('ssh-agent made no socket within 5 s')
+  })()
+  await Promise.race([failed, listening])
+  failed.catch(() => {})
+  return {
+    add: (file: string) => runTool('ssh-add', ['-q', file], { env: { SSH_AUTH_SOCK: socket } }),
+    stop: async () => {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+      rmSync(socket, { force: true })
+    },
+  }
+}
