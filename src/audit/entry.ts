@@ -46,60 +46,55 @@ export const parseEntry = (row: Row): LoggedEntry => {
 
 /** What a row says, or in words why it is no entry of that number. */
 export const readBody = ({ seq, body, hash: rowHash }: Row): LoggedEntry | string => {
-  let members: Readonly<Record<string, unknown>>
+  let members: unknown
   try {
     members = JSON.parse(body)
     if (formatCanonical(members) !== body) return 'its text is not canonical JSON'
   } catch {
     return 'its text is not JSON'
   }
+  if (!isRecord(members)) return 'its text is no JSON object'
   const { v, seq: number, prev, ...entry } = members
   if (v !== version) return `its version is not ${version}`
-  if (number !== seq) return `it says it is entry ${String(number)}`
+  if (number !== seq) return 'it names another number than its own'
   if (typeof prev !== 'string') return 'it names no entry before it'
   if (!isEntry(entry)) return 'it has no known shape'
   return { seq, prev, hash: rowHash, entry }
 }
 
-/** The members of each type of entry beside `type`, `time` and `policy`; `true` where one must be there. */
-const shapes: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
-  allow: {
-    request: true,
-    identity: true,
-    lookUps: true,
-    ask: true,
-    rule: true,
-    certificate: true,
-    shortenedBy: false,
-  },
-  deny: refusal(),
-  error: refusal(),
-  start: { version: true, ca: true },
-  policy: { policy: true, rules: true, files: false },
-} satisfies Record<Entry['type'], Readonly<Record<string, boolean>>>
-
-function refusal() {
-  return {
-    request: true,
-    identity: false,
-    lookUps: false,
-    ask: false,
-    rule: false,
-    code: true,
-    reason: true,
-    detail: true,
-  }
+interface Shape {
+  readonly required: readonly string[]
+  readonly optional: readonly string[]
 }
 
+const refusal: Shape = {
+  required: ['request', 'code', 'reason', 'detail'],
+  optional: ['policy', 'identity', 'lookUps', 'ask', 'rule'],
+}
+
+/** The members of each type of entry, beside `type` and `time`. */
+const shapes: Readonly<Record<string, Shape>> = {
+  allow: {
+    required: ['request', 'identity', 'lookUps', 'ask', 'rule', 'certificate'],
+    optional: ['policy', 'shortenedBy'],
+  },
+  deny: refusal,
+  error: refusal,
+  start: { required: ['version', 'ca'], optional: ['policy'] },
+  policy: { required: ['policy', 'rules'], optional: ['files'] },
+} satisfies Record<Entry['type'], Shape>
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 const isEntry = (members: Readonly<Record<string, unknown>>): members is Entry & typeof members => {
-  const { type, time, policy } = members
-  if (typeof type !== 'string' || typeof time !== 'string') return false
-  if (policy !== undefined && typeof policy !== 'string') return false
-  const shape = Object.hasOwn(shapes, type) ? shapes[type] : undefined
-  if (shape === undefined) return false
-  const { type: _type, time: _time, ...rest } = members
+  const { type, time, ...rest } = members
+  if (typeof type !== 'string' || typeof time !== 'string' || !Object.hasOwn(shapes, type)) {
+    return false
+  }
+  const { required, optional } = shapes[type] as Shape
   return (
-    Object.entries(shape).every(([name, isRequired]) => !isRequired || rest[name] !== undefined) &&
-    Object.keys(rest).every((name) => name === 'policy' || name in shape)
+    required.every((name) => Object.hasOwn(rest, name)) &&
+    Object.keys(rest).every((name) => required.includes(name) || optional.includes(name))
   )
 }
