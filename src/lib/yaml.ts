@@ -1,5 +1,5 @@
-import type { Document, Node } from 'yaml'
-import { isAlias, isMap, isNode, isPair, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import type { Document, Node, YAMLMap } from 'yaml'
+import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 
 /** Something wrong in a file, where, and what to write instead. */
@@ -65,27 +65,39 @@ export const parseYaml = (file: string, bytes: Uint8Array): YamlResult => {
     version: '1.2',
     schema: 'core',
     merge: false,
-    uniqueKeys: true,
+    // Tags are refused below; resolving `!!omap` first would take seconds for a long one.
+    resolveKnownTags: false,
+    // Checked below: the parser compares each key with each other, which takes minutes for many.
+    uniqueKeys: false,
     strict: true,
     prettyErrors: false,
     logLevel: 'silent',
   })
-  const problems: Problem[] = []
-  const report = (offset: number, message: string) => {
-    const { line, col } = lines.linePos(offset)
-    problems.push({ file, line: Math.max(line, 1), column: Math.max(col, 1), message })
-  }
-  for (const { pos, message, code } of [...document.errors, ...document.warnings]) {
-    report(pos[0], explain(code, message))
-  }
-  checkNodes(document, report)
-  if (problems.length > 0) {
-    problems.sort((a, b) => a.line - b.line || a.column - b.column)
-    return { ok: false, problems }
-  }
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  // By what they say: the parser's own checks and ours may find the same.
+  const reported = new Map<string, Problem>()
+  const report = (offset: number, message: string) => {
+    const problem = { file, ...at(offset), message }
+    reported.set(formatProblem(problem), problem)
+  }
+  const found = [...document.errors, ...document.warnings]
+  // The parser says this once for every level it gave up at.
+  const exhausted = found.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
+  for (const { pos, message, code } of exhausted === undefined ? found : [exhausted]) {
+    report(pos[0], explain(code, message))
+  }
+  // `%YAML 1.1` would bring back other scalars, `%TAG` other tags.
+  const { yaml, tags } = document.directives ?? {}
+  if (yaml?.explicit === true || Object.keys(tags ?? {}).some((name) => name !== '!!')) {
+    report(0, 'directives ("%YAML", "%TAG") are not read; leave the line out')
+  }
+  checkNodes(document, report)
+  if (reported.size > 0) {
+    const problems = [...reported.values()]
+    return { ok: false, problems: problems.sort((a, b) => a.line - b.line || a.column - b.column) }
   }
   return {
     ok: true,
@@ -98,14 +110,24 @@ export const parseYaml = (file: string, bytes: Uint8Array): YamlResult => {
   }
 }
 
+/** Also what an unquoted `*.example.com` is to YAML. */
+const aliasRefused =
+  'aliases are not read; write the value out, and put text that starts with "*" in quotes'
+
+const tagRefused = 'tags are not read; leave it out'
+
 const explain = (code: string, message: string): string => {
   switch (code) {
-    case 'DUPLICATE_KEY':
-      return 'the key stands here twice; keep one'
     case 'MULTIPLE_DOCS':
       return 'the file holds several documents; keep one, without "---"'
     case 'TAB_AS_INDENT':
       return 'a tab indents this line; use spaces'
+    case 'TAG_RESOLVE_FAILED':
+      return tagRefused
+    case 'BAD_ALIAS':
+      return aliasRefused
+    case 'RESOURCE_EXHAUSTION':
+      return `nested deeper than ${maxDepth} levels`
     default:
       return message.split('\n')[0] as string
   }
@@ -143,29 +165,34 @@ const checkNodes = (
       report(0, `nested deeper than ${maxDepth} levels`)
       return visit.BREAK
     }
-    if (isPair(node)) {
-      const key = node.key
-      const offset = isNode(key) ? (key.range?.[0] ?? 0) : 0
-      if (isScalar(key) && key.value === '<<') {
-        report(offset, 'merge keys are not read; write the values out')
-      } else if (!isScalar(key) || typeof key.value !== 'string') {
-        report(offset, 'a key must be a string; put it in quotes')
-      } else if (['__proto__', 'constructor', 'prototype'].includes(key.value)) {
-        report(offset, `"${key.value}" is no key of ours`)
-      }
-      return undefined
-    }
     if (!isNode(node)) return undefined
+    if (isMap(node)) checkKeys(node, report)
     const offset = node.range?.[0] ?? 0
-    if (isAlias(node)) report(offset, 'aliases are not read; write the value out')
+    if (isAlias(node)) report(offset, aliasRefused)
     else if (node.anchor !== undefined) report(offset, 'anchors are not read; write the value out')
-    if (node.tag !== undefined && !isPlain(node)) report(offset, 'tags are not read; leave it out')
+    // The parser gives untagged nodes no tag, but explicit ones theirs, also the standard `!!str`.
+    if (node.tag !== undefined) report(offset, tagRefused)
     return undefined
   })
 }
 
-/** The parser gives untagged scalars no tag, but explicit ones theirs, also the standard `!!str`. */
-const isPlain = (node: Node): boolean => node.tag === undefined
+const checkKeys = (map: YAMLMap, report: (offset: number, message: string) => void): void => {
+  const known = new Set<string>()
+  for (const { key } of map.items) {
+    const offset = isNode(key) ? (key.range?.[0] ?? 0) : 0
+    if (!isScalar(key) || typeof key.value !== 'string') {
+      report(offset, 'a key must be a string; put it in quotes')
+      continue
+    }
+    const name = key.value
+    if (known.has(name)) report(offset, 'the key stands here twice; keep one')
+    if (name === '<<') report(offset, 'merge keys are not read; write the values out')
+    if (['__proto__', 'constructor', 'prototype'].includes(name)) {
+      report(offset, `"${name}" is no key of ours`)
+    }
+    known.add(name)
+  }
+}
 
 const findNode = (document: Document, path: Path): Node | undefined => {
   let node: unknown = document.contents
@@ -186,8 +213,14 @@ const findKey = (document: Document, path: Path): Node | undefined => {
   return parent
 }
 
-/** The problems a zod schema finds in a file, each at its place: unknown keys at the key itself. */
-export const listProblems = (yaml: YamlFile, error: z.ZodError): readonly Problem[] =>
+/**
+ * The problems a zod schema finds in a file, each at its place: unknown keys at the key itself,
+ * also those lib/shape.ts reports (custom issues with the parameter `atKey`).
+ */
+export const listProblems = (
+  yaml: YamlFile,
+  error: Pick<z.ZodError, 'issues'>,
+): readonly Problem[] =>
   error.issues.flatMap((issue) => {
     const path = issue.path as Path
     if (issue.code === 'unrecognized_keys') {
@@ -197,5 +230,7 @@ export const listProblems = (yaml: YamlFile, error: z.ZodError): readonly Proble
         message: `unknown key "${key}"`,
       }))
     }
-    return [{ file: yaml.file, ...yaml.locate(path), message: issue.message }]
+    const isAtKey = issue.code === 'custom' && issue.params?.['atKey'] === true
+    const place = isAtKey ? yaml.locateKey(path) : yaml.locate(path)
+    return [{ file: yaml.file, ...place, message: issue.message }]
   })
