@@ -54,6 +54,7 @@ export const codes = {
   signer_selfcheck: { kind: 'internal', title: 'The certificate failed its own check' },
   unsound_certificate: { kind: 'internal', title: 'The certificate would have been unsound' },
   already_running: { kind: 'conflict', title: 'Another postern is running' },
+  already_exists: { kind: 'conflict', title: 'It exists already' },
   log_conflict: { kind: 'conflict', title: 'The log has moved on' },
   log_corrupt: { kind: 'internal', title: 'The log does not verify' },
   invalid_config: { kind: 'invalid', title: 'The configuration is not valid', exit: 78 },

@@ -1,0 +1,33 @@
+import { url as inspectorUrl } from 'node:inspector'
+import { type Command, readConfig } from '../command.ts'
+import { checkProcess, closeProcess, limitStop, waitForSignal } from '../process.ts'
+
+/** The 10 s that requests in flight may take, and a moment to close the log. */
+const stopSeconds = 12
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'run the service until SIGTERM or SIGINT',
+  examples: ['postern serve', 'postern serve --config /etc/postern/postern.yaml'],
+  async run(context) {
+    closeProcess()
+    checkProcess({
+      env: context.env,
+      execArgv: process.execArgv,
+      isInspected: inspectorUrl() !== undefined,
+    })
+    const config = await readConfig(context)
+    const { build } = await import('../../app.ts')
+    const app = await build(config)
+    const stopped = waitForSignal()
+    try {
+      const { url } = await app.listen()
+      context.output.line(`postern: ready on ${url}`)
+      await stopped
+      limitStop(stopSeconds)
+    } finally {
+      await app.close()
+    }
+    return 0
+  },
+}

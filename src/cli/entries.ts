@@ -1,0 +1,57 @@
+import type { LoggedEntry } from '../audit/entry.ts'
+import type { Entry } from '../audit/index.ts'
+
+/** How entries of the log read on a terminal. */
+export const listTitles = ['#', 'time', 'type', 'who', 'login@host', 'rule', 'what'] as const
+
+export const toRow = ({ seq, entry }: LoggedEntry): readonly string[] => {
+  const { who, target, rule } = listNames(entry)
+  return [String(seq), entry.time, entry.type, who, target, rule, describe(entry)]
+}
+
+const listNames = (entry: Entry): { who: string; target: string; rule: string } => {
+  if (entry.type === 'start' || entry.type === 'policy') return { who: '', target: '', rule: '' }
+  const { identity, ask, rule } = entry
+  return {
+    who: identity === undefined ? '' : `${identity.name} (${identity.subject})`,
+    target: ask === undefined ? '' : `${ask.login}@${ask.host}`,
+    rule: rule?.name ?? '',
+  }
+}
+
+const describe = (entry: Entry): string => {
+  switch (entry.type) {
+    case 'allow':
+      return `serial ${entry.certificate.serial} until ${entry.certificate.validBefore}`
+    case 'deny':
+    case 'error':
+      return `${entry.code}: ${entry.reason}`
+    case 'start':
+      return `version ${entry.version}, CA ${entry.ca}`
+    case 'policy':
+      return `${entry.rules} rules, sha256 ${entry.policy}`
+  }
+}
+
+/** Every member of an entry by its path, lists as one line, in the order they were written. */
+export const listFacts = ({
+  seq,
+  hash,
+  prev,
+  entry,
+}: LoggedEntry): readonly (readonly [string, string | undefined])[] => [
+  ['entry', String(seq)],
+  ...flatten('', entry),
+  ['hash', hash],
+  ['prev', prev],
+]
+
+const flatten = (path: string, value: unknown): readonly (readonly [string, string])[] => {
+  if (typeof value !== 'object' || value === null) return [[path, String(value)]]
+  if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) {
+    return value.length === 0 ? [] : [[path, value.join(', ')]]
+  }
+  return Object.entries(value).flatMap(([name, member]) =>
+    flatten(path === '' ? name : `${path}.${name}`, member),
+  )
+}

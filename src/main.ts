@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+/**
+ * The process: argv to the command line. An older Node would crash in the native parts instead of
+ * saying what is wrong (better-sqlite3 13 under Node 20), so nothing is loaded before this is known.
+ */
+const needed = 24
+const major = Number.parseInt(process.versions.node, 10)
+if (major < needed) {
+  process.stderr.write(
+    `error: postern needs Node ${needed} or newer, and this is ${process.versions.node}; run it with "npx -p node@${needed} postern", or from a checkout with "npm run -s postern --"\n`,
+  )
+  process.exit(78)
+}
+
+const { run } = await import('./cli/index.ts')
+const { stdout, stderr, env } = process
+process.exit(await run(process.argv.slice(2), { stdout, stderr, env, cwd: process.cwd() }))
