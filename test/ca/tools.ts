@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { AuthorityKeyType } from '../../src/ssh/algorithms.ts'
 
 /** A 0700 directory of its own, gone when the test file is done with it. */
 export const createDirectory = () => {
@@ -31,6 +32,20 @@ export const runTool = (
   }
   if (result.status !== 0) throw new Error(`${name} ${args.join(' ')}: ${result.stderr}`)
   return result.stdout
+}
+
+const keygenArgs = {
+  'ssh-ed25519': ['-t', 'ed25519'],
+  'ecdsa-sha2-nistp256': ['-t', 'ecdsa', '-b', '256'],
+  'ecdsa-sha2-nistp384': ['-t', 'ecdsa', '-b', '384'],
+  'ecdsa-sha2-nistp521': ['-t', 'ecdsa', '-b', '521'],
+  'ssh-rsa': ['-t', 'rsa', '-b', '3072'],
+} as const satisfies Record<AuthorityKeyType, readonly string[]>
+
+/** A private key file in OpenSSH's format, and `PATH.pub` beside it, whose line is returned. */
+export const createKeyFile = (type: AuthorityKeyType, path: string, passphrase = ''): string => {
+  runTool('ssh-keygen', ['-q', ...keygenArgs[type], '-N', passphrase, '-C', '', '-f', path])
+  return readFileSync(`${path}.pub`, 'utf8')
 }
 
 /** A real ssh-agent on a socket of its own; `add` hands it a private key file. */
