@@ -29,9 +29,9 @@ const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 export const readTarget = (request: Request, bindings: Bindings | undefined): string =>
   bindings?.incoming?.url ?? request.url.replace(/^[a-z]+:\/\/[^/?#]*/, '')
 
-/** The path of a target: everything before the query, with nothing decoded or tidied; `/` where it has none. */
+/** The path of a target: everything before the query or fragment, with nothing decoded or tidied; `/` where it has none. */
 export const readPath = (target: string): string =>
-  target.startsWith('/') ? (target.split('?', 1)[0] as string) : '/'
+  target.startsWith('/') ? (target.split(/[?#]/, 1)[0] as string) : '/'
 
 /** Gives the request its id, its address and its route: all that later steps and lines name it by. */
 export const identifyRequest = (deps: {

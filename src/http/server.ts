@@ -1,5 +1,11 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
-import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
+import {
+  createServer,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  STATUS_CODES,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -34,7 +40,8 @@ export const defaultDeadlines: Deadlines = Object.freeze({
 })
 
 const maxHeaderBytes = 16 * 1024
-const maxConnections = 10_000
+/** Idle ones are cut within 10 s: whoever holds this many open has to open them all anew by then. */
+const maxConnections = 16_384
 
 export type Place =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -99,7 +106,9 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
     const { status, headers, body } = problem(code, message)
     const lines = Object.entries({ ...headers, 'content-length': String(Buffer.byteLength(body)) })
     const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-    socket.end(`HTTP/1.1 ${status} ${code}\r\n${head}\r\n${body}`, () => socket.destroy())
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${body}`, () =>
+      socket.destroy(),
+    )
   }
 
   const listener: RequestListener = getRequestListener(options.fetch, {
