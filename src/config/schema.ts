@@ -45,7 +45,7 @@ const form = <T>(parse: (text: string) => T | Refusal) =>
   })
 
 const oneOf = <const W extends readonly string[]>(...words: W) =>
-  z.enum(words, { error: `must be ${words.join(' or ')}` })
+  z.enum(words, { error: `must be ${words.slice(0, -1).join(', ')} or ${words.at(-1)}` })
 
 const second = 1
 const minute = 60 * second

@@ -12,7 +12,10 @@ const maxBytes = 64 * 1024
  * the group bits are only the mask of an access list that names the service alone (systemd.exec(5)).
  * Code: `invalid_config` where it cannot be read, is empty, or others could read it too.
  */
-export const readSecret = async (path: string, credentialsDir?: string): Promise<string> => {
+export const readSecret = async (
+  path: string,
+  credentialsDir = process.env['CREDENTIALS_DIRECTORY'],
+): Promise<string> => {
   const refuse = (what: string, hint: string, cause?: unknown) =>
     new AppError('invalid_config', `The secret file ${path} ${what}.`, { hint, cause })
 
@@ -26,7 +29,7 @@ export const readSecret = async (path: string, credentialsDir?: string): Promise
   try {
     const stat = await file.stat()
     if (!stat.isFile()) throw refuse('is not a file', 'name the file that holds the secret')
-    const isCredential = credentialsDir !== undefined && dirname(path) === credentialsDir
+    const isCredential = dirname(path) === credentialsDir
     if ((stat.mode & (isCredential ? 0o007 : 0o077)) !== 0) {
       throw refuse('can be read or written by others', `chmod 600 ${path}`)
     }
