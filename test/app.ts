@@ -88,6 +88,8 @@ export const startTestApp = async (
   })
 
   const rows = async () => {
+    const { store } = options.overrides ?? {}
+    if (store !== undefined) return (await store.read(1, 10_000)).map(parseEntry)
     const reader = await openLog(config)
     try {
       return (await reader.read(1, 10_000)).map(parseEntry)
