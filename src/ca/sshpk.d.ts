@@ -8,6 +8,7 @@ declare module 'sshpk' {
 
   interface PrivateKey extends Key {
     readonly part: Readonly<Record<string, { readonly data: Buffer } | undefined>>
+    /** PEM, in spite of its name. */
     toBuffer(format: 'pkcs8'): Buffer
     toPublic(): { toBuffer(format: 'rfc4253'): Buffer }
   }

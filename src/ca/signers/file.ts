@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import sshpk from 'sshpk'
 import { AppError } from '../../errors.ts'
-import { concat, isEqual } from '../../lib/bytes.ts'
+import { isEqual } from '../../lib/bytes.ts'
 import { encodePublicKey } from '../../ssh/native.ts'
 import type { Signer } from '../signer.ts'
 import { createMemorySigner } from './memory.ts'
@@ -113,8 +113,14 @@ const parseOpenSsh = (text: string, path: string, passphrase: string | undefined
     ...(passphrase === undefined ? {} : { passphrase }),
   })
   const seed = parsed.type === 'ed25519' ? parsed.part['k']?.data : undefined
-  const der = seed === undefined ? parsed.toBuffer('pkcs8') : concat(ed25519Header, seed)
-  const key = createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' })
+  const key =
+    seed === undefined
+      ? createPrivateKey({ key: parsed.toBuffer('pkcs8'), format: 'pem' })
+      : createPrivateKey({
+          key: Buffer.concat([ed25519Header, seed]),
+          format: 'der',
+          type: 'pkcs8',
+        })
   const derived = encodePublicKey(key)
   if (derived === undefined || !isEqual(derived, parsed.toPublic().toBuffer('rfc4253'))) {
     throw refuse('The two halves of the CA key do not belong together.', `ssh-keygen -y -f ${path}`)
