@@ -4,14 +4,20 @@ import { providerUnavailable } from './index.ts'
 /** The fetch a provider is given. */
 export type Fetch = (url: string, init?: RequestInit) => Promise<Response>
 
-const deadlineMilliseconds = 5_000
+/** What one answer may cost. */
+export interface FetchBounds {
+  /** Of the body, after decompression. */
+  readonly maxBytes: number
+  /** For headers and body together. */
+  readonly deadlineMilliseconds: number
+}
 
 /**
- * A fetch that cannot be held or led astray: headers and body within five seconds, at most
- * `maxBytes` after decompression, redirects handed back as they are. The answer is already read.
- * @throws AppError `idp_unavailable`
+ * A fetch that cannot be held or led astray: bounded in time and size, redirects handed back as
+ * they are. The answer is already read. @throws AppError `idp_unavailable`
  */
-export const createBoundedFetch = (send: Fetch, maxBytes: number): Fetch => {
+export const createBoundedFetch = (send: Fetch, bounds: FetchBounds): Fetch => {
+  const { maxBytes, deadlineMilliseconds } = bounds
   return async (url, init = {}) => {
     const deadline = AbortSignal.timeout(deadlineMilliseconds)
     const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline
@@ -56,13 +62,13 @@ const describe = (error: Error): string => {
 }
 
 /**
- * A URL that may be asked: https, or plain http on loopback, without user, query or fragment.
+ * A URL that may be asked: https, or plain http on loopback, without user or fragment.
  * Undefined for anything else.
  */
 export const parseProviderUrl = (text: string): URL | undefined => {
   const url = URL.parse(text)
   if (url === null || url.username !== '' || url.password !== '') return undefined
-  if (/[?#]/.test(text) || !/^https?:\/\/[^\s\\]+$/.test(text)) return undefined
+  if (text.includes('#') || !/^https?:\/\/[^\s\\]+$/.test(text)) return undefined
   if (url.protocol === 'https:') return url
   return url.protocol === 'http:' && isLoopback(url.hostname) ? url : undefined
 }

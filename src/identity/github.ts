@@ -9,6 +9,7 @@ import {
   type Identity,
   type MembershipQuestion,
   type Provider,
+  providerUnavailable,
   tokenRefused,
 } from './index.ts'
 
@@ -21,7 +22,7 @@ const prefixes = { 'oauth-app': 'gho_', 'github-app': 'ghu_' } as const satisfie
 >
 const tokenPattern = /^gh[ou]_[A-Za-z0-9_]{16,250}$/
 
-const maxAnswerBytes = 2 * 1024 * 1024
+const bounds = { maxBytes: 2 * 1024 * 1024, deadlineMilliseconds: 5_000 }
 
 /** What `check()` found is kept this long: GitHub counts every call. */
 const checkSeconds = 60
@@ -44,7 +45,7 @@ export const createGithubProvider = (deps: {
   if (deps.apps.length === 0) {
     throw new AppError('invalid_config', `No app of the GitHub server ${issuer} is configured.`)
   }
-  const send = createBoundedFetch(deps.fetch, maxAnswerBytes)
+  const send = createBoundedFetch(deps.fetch, bounds)
   const apps = deps.apps.map((app) => ({
     ...app,
     prefix: prefixes[app.type],
@@ -111,7 +112,7 @@ export const createGithubProvider = (deps: {
 /** The origin people know the server by; github.com and ghe.com have their API beside it. */
 const findServer = (apiUrl: string): string => {
   const url = parseProviderUrl(apiUrl)
-  if (url === undefined) {
+  if (url === undefined || apiUrl.includes('?')) {
     throw new AppError(
       'invalid_config',
       `The GitHub apiUrl ${JSON.stringify(apiUrl)} is not usable: write its https URL without user, query or fragment (plain http on loopback only).`,
@@ -121,12 +122,15 @@ const findServer = (apiUrl: string): string => {
   return hosted === null ? url.origin : `https://${hosted[1]}`
 }
 
-/** Asks, as each app, about a token nobody has: an answer means that GitHub and the secret are fine. */
+/** Asks, as each app, about a token nobody has: being told that it is unknown means that GitHub and the secret are fine. */
 const checkApps = async (
   apps: readonly { readonly prefix: string; readonly checkToken: CheckToken }[],
 ) => {
   try {
-    for (const { prefix, checkToken } of apps) await checkToken(`${prefix}${'0'.repeat(36)}`)
+    for (const { prefix, checkToken } of apps) {
+      const answer = await checkToken(`${prefix}${'0'.repeat(36)}`)
+      if (answer !== undefined) throw providerUnavailable('GitHub knows a token that nobody has')
+    }
     return { ok: true as const }
   } catch (error) {
     if (!(error instanceof AppError)) throw error

@@ -102,7 +102,7 @@ const refuse = (message: string): AppError => new AppError('invalid_config', mes
 
 const checkIssuer = (issuer: string): void => {
   const url = parseProviderUrl(issuer)
-  if (url === undefined) {
+  if (url === undefined || issuer.includes('?')) {
     throw refuse(
       `The OIDC issuer ${JSON.stringify(issuer)} is not usable: write its https URL without user, query or fragment (plain http on loopback only).`,
     )
@@ -129,6 +129,6 @@ const checkAlgorithms = ({ issuer, algorithms }: OidcOptions): readonly Algorith
 
 const checkNotEmpty = (issuer: string, name: string, values: readonly string[]): void => {
   if (values.length === 0 || values.some((value) => value.trim() === '')) {
-    throw refuse(`The ${name} of the OIDC issuer ${issuer} is empty: name at least one.`)
+    throw refuse(`The OIDC issuer ${issuer} has an empty ${name}: name at least one.`)
   }
 }

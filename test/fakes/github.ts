@@ -78,6 +78,8 @@ export interface GithubSwitches {
   nextLink: string | undefined
   /** At most so many items a page. */
   pageSize: number
+  /** Lists pending memberships where active ones are asked for. */
+  ignoreState: boolean
 }
 
 export interface Github {
@@ -140,6 +142,7 @@ export const startGithub = async (
     checkAnswer: {},
     nextLink: undefined,
     pageSize: 100,
+    ignoreState: false,
   }
   const requests: Record<string, number> = {}
 

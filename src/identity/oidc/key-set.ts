@@ -16,7 +16,7 @@ const coolDownSeconds = 30
 /** The same where there is nothing to go on with, so that a recovered issuer is soon noticed. */
 const retrySeconds = 5
 
-const maxDocumentBytes = 512 * 1024
+const bounds = { maxBytes: 512 * 1024, deadlineMilliseconds: 5_000 }
 
 /** An issuer's keys, fetched when first needed. */
 export interface KeySet {
@@ -40,7 +40,7 @@ export const createKeySet = (deps: {
   readonly clock: Clock
 }): KeySet => {
   const { issuer, algorithms, clock } = deps
-  const ask = createBoundedFetch(deps.fetch, maxDocumentBytes)
+  const ask = createBoundedFetch(deps.fetch, bounds)
   let held: { readonly keys: readonly VerificationKey[]; readonly at: Date } | undefined
   let attempt: { readonly at: Date; readonly failure?: string } | undefined
   let running: Promise<void> | undefined
