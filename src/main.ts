@@ -7,7 +7,7 @@ const needed = 24
 const major = Number.parseInt(process.versions.node, 10)
 if (major < needed) {
   process.stderr.write(
-    `error: postern needs Node ${needed} or newer, and this is ${process.versions.node}; run it with "npx -p node@${needed} postern", or from a checkout with "npm run -s postern --"\n`,
+    `error: postern needs Node ${needed} or newer, and this is ${process.versions.node}; install it, or use a checkout, which brings its own: npm ci && npm run -s postern -- --help\n`,
   )
   process.exit(78)
 }

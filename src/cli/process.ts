@@ -66,7 +66,7 @@ export const checkProcess = (given: {
  */
 export const closeProcess = (): void => {
   process.umask(0o077)
-  process.on('SIGUSR1', () => {})
+  if (process.listenerCount('SIGUSR1') === 0) process.on('SIGUSR1', () => {})
 }
 
 /** Resolves at the first SIGTERM or SIGINT. The second ends the process at once. */
