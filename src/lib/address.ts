@@ -18,11 +18,12 @@ export const parseCidr = (text: string): Cidr | undefined => {
   if (match === null) return undefined
   const address = match[1] as string
   const family = isIPv4(address) ? 'ipv4' : isIPv6(address) ? 'ipv6' : undefined
-  if (family === undefined || address.startsWith('::ffff:')) return undefined
+  if (family === undefined) return undefined
   const bits = family === 'ipv4' ? 32 : 128
   const prefix = match[2] === undefined ? bits : Number(match[2])
   if (prefix > bits || (match[2] !== undefined && String(prefix) !== match[2])) return undefined
   const value = toBigInt(address, family)
+  if (family === 'ipv6' && isMapped(value)) return undefined
   if (value & ((1n << BigInt(bits - prefix)) - 1n)) return undefined
   return { text: `${address}/${prefix}`, family, address, prefix }
 }
@@ -45,15 +46,20 @@ const toBigInt = (address: string, family: 'ipv4' | 'ipv6'): bigint => {
   return groups.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n)
 }
 
+/** Whether an IPv6 address is an IPv4 one in disguise, however it is spelled (RFC 4291 section 2.5.5.2). */
+const isMapped = (value: bigint): boolean => value >> 32n === 0xffffn
+
 /**
  * The canonical form of a peer's address: an IPv4 address mapped into IPv6 becomes plain IPv4, a
  * zone id falls away. Undefined where it is no IP address.
  */
 export const parseAddress = (text: string): string | undefined => {
-  const bare = text.replace(/%.*$/, '').toLowerCase()
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare)
-  const address = mapped?.[1] ?? bare
-  return isIP(address) === 0 ? undefined : address
+  if (isIPv4(text)) return text
+  const address = text.replace(/%.*$/, '').toLowerCase()
+  if (!isIPv6(address)) return undefined
+  const value = toBigInt(address, 'ipv6')
+  if (!isMapped(value)) return address
+  return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.')
 }
 
 /** A function that says whether an address (as `parseAddress` gives it) lies in one of the blocks. */

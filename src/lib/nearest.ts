@@ -21,16 +21,25 @@ const maxLength = 64
 
 const simplify = (word: string): string => word.toLowerCase().replace(/[-_]/g, '')
 
-/** Levenshtein's distance, one row at a time. */
+/** Damerau's distance: letters to change, add, take away, or swap with their neighbour. */
 const countEdits = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  const rows = [Array.from({ length: b.length + 1 }, (_, at) => at)]
+  const cell = (i: number, j: number) => rows[i]?.[j] ?? Number.POSITIVE_INFINITY
   for (let i = 1; i <= a.length; i++) {
-    const next = [i]
+    const row = [i]
+    rows.push(row)
     for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(swap, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+      const isSame = a[i - 1] === b[j - 1]
+      const isSwapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      row.push(
+        Math.min(
+          cell(i - 1, j - 1) + (isSame ? 0 : 1),
+          cell(i - 1, j) + 1,
+          cell(i, j - 1) + 1,
+          isSwapped ? cell(i - 2, j - 2) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      )
     }
-    row = next
   }
-  return row[b.length] as number
+  return cell(a.length, b.length)
 }

@@ -71,7 +71,8 @@ export const parseYaml = (file: string, bytes: Uint8Array): YamlResult => {
     uniqueKeys: false,
     strict: true,
     prettyErrors: false,
-    logLevel: 'silent',
+    // Not `silent`: that would also silence the error for a second document.
+    logLevel: 'error',
   })
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset)

@@ -67,9 +67,13 @@ const email = checkedText((text) =>
     : 'must be one whole address; for a domain name its group or a claim such as hd instead',
 )
 
-const scalar = z.union([z.string().min(1), z.number().refine(Number.isSafeInteger), z.boolean()], {
-  error: 'must be text, a whole number, true or false, or a list of them',
-})
+const scalar = z.custom<string | number | boolean>(
+  (value) =>
+    typeof value === 'boolean' ||
+    Number.isSafeInteger(value) ||
+    (typeof value === 'string' && value !== ''),
+  { error: 'must be text, a whole number, true or false, or a list of them' },
+)
 
 /** Claims that have a key of their own, or that every token of the issuer carries alike. */
 const reservedClaims: Readonly<Record<string, string>> = {
@@ -214,7 +218,8 @@ export const allowWho = createEntry({ isDeny: false, isNamed: false })
 /** An entry of a deny rule's `who`. */
 export const denyWho = createEntry({ isDeny: true, isNamed: false })
 /** What stands under a name in `identities`. */
-export const identitySet = filledList(createEntry({ isDeny: false, isNamed: true }))
+const namedWho = filledList(createEntry({ isDeny: false, isNamed: true }))
+export const identitySet = chooseShape(() => namedWho)
 
 const testGithub = strictShape({
   id: id.optional(),
