@@ -79,8 +79,8 @@ export type MemberErrors = Readonly<
   Record<string, { readonly code: Code; readonly message: string }>
 >
 
-/** A member name that can be quoted back without carrying anything else along. */
-const quotable = /^[A-Za-z0-9_-]{1,32}$/
+/** A member name that can be quoted back without carrying anything else along: no secret is so plain. */
+const quotable = /^[A-Za-z_]{1,24}$/
 
 /**
  * A body in the shape of the schema. @throws AppError with the member's own code, or

@@ -59,13 +59,17 @@ const checkMembers = (text: string): void => {
       if (names !== undefined && isName(text, end + 1)) {
         const name = JSON.parse(text.slice(at, end + 1)) as string
         if (name === '__proto__') throw new JsonError('has a member named "__proto__"')
-        if (names.has(name)) throw new JsonError(`has the member ${JSON.stringify(name)} twice`)
+        if (names.has(name)) throw new JsonError(`has ${describeName(name)} twice`)
         names.add(name)
       }
       at = end
     }
   }
 }
+
+/** Names the member only where its name can hold nothing else: whoever reads this may log it. */
+const describeName = (name: string): string =>
+  /^[A-Za-z_]{0,24}$/.test(name) ? `the member "${name}"` : 'a member'
 
 const isName = (text: string, from: number): boolean => {
   let at = from

@@ -234,9 +234,10 @@ describe('a JSON body', () => {
     for (const body of bodies) {
       let best = Number.POSITIVE_INFINITY
       for (let at = 0; at < 3; at++) {
-        const start = performance.now()
+        const start = process.threadCpuUsage()
         expect((await post(body)).status).toBe(400)
-        best = Math.min(best, performance.now() - start)
+        const { user, system } = process.threadCpuUsage(start)
+        best = Math.min(best, (user + system) / 1000)
       }
       expect(best).toBeLessThan(50)
     }
