@@ -59,6 +59,9 @@ const answer = (response: ServerResponse, status: number, type: string, body: st
   response.end(body)
 }
 
+/** Packed when first needed. */
+let bomb: Buffer | undefined
+
 /** Every way in which a server on the network answers wrongly. */
 const misbehaviours = {
   /** The connection is cut before an answer. */
@@ -92,7 +95,8 @@ const misbehaviours = {
   },
   'gzip-bomb': (response) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
-    response.end(gzipSync(Buffer.alloc(32 * 1024 * 1024, ' ')))
+    bomb ??= gzipSync(Buffer.alloc(16 * 1024 * 1024, ' '))
+    response.end(bomb)
   },
   html: (response) => answer(response, 200, 'text/html', '<!doctype html><title>Log in</title>'),
   'not-json': (response) => answer(response, 200, 'application/json', '{"issuer":'),

@@ -195,8 +195,10 @@ export const startOidcIssuer = async (
     mintFor,
     findKey,
     rotate: () => {
+      const algs = [...keys.keys()]
       generation++
       keys.clear()
+      for (const alg of algs) findKey(alg)
     },
     close: server.close,
   })

@@ -92,8 +92,8 @@ describe('a GitHub token', () => {
     ['unavailable', 'GitHub answered check-token with 503', 5],
     ['error', 'GitHub answered check-token with 500', 5],
     ['bad-credentials', 'GitHub refuses the client id and secret', 5],
-    ['html', 'GitHub answered something else than check-token, for another app', 5],
-    ['redirect', 'GitHub answered something else than check-token, for another app', 5],
+    ['html', 'GitHub answered something else than check-token', 5],
+    ['redirect', 'GitHub answered something else than check-token', 5],
     ['null', 'GitHub answered check-token with something unreadable', 5],
   ])('cannot be judged where check-token answers: %s', async (how, detail, retryAfter) => {
     fake.switches.trouble.checkToken = how

@@ -14,8 +14,8 @@ export interface CheckedToken {
 
 /** The answer of check-token. @throws AppError `idp_unavailable` where it is none, or names another app */
 export const parseCheckedToken = (data: unknown, clientId: string): CheckedToken => {
-  const answer = isRecord(data) ? data : {}
-  const { app, user, scopes, expires_at: end } = answer
+  if (!isRecord(data)) throw garbled('check-token')
+  const { app, user, scopes, expires_at: end } = data
   if (!isRecord(app) || app['client_id'] !== clientId) throw garbled('check-token, for another app')
   if (!isRecord(user)) throw garbled('check-token, for nobody')
   const subject = parseId(user)
