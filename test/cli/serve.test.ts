@@ -9,7 +9,8 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { setTimeout } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { useDirectories } from '../fakes/directory.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
 import { type Outcome, type Running, runCli, startCli, writeFiles } from './run.ts'
@@ -159,6 +160,8 @@ describe('postern serve', () => {
     const shown = ['cmdline', 'environ'].map((name) =>
       readFileSync(`/proc/${service.child.pid}/${name}`, 'latin1'),
     )
+    // Nor does what it makes lie open to others.
+    expect(readFileSync(`/proc/${service.child.pid}/status`, 'utf8')).toContain('Umask:\t0077\n')
     const { stderr } = await stop(service, 'SIGTERM')
     expect([...shown, stderr].filter((text) => text.includes('canary-secret'))).toEqual([])
   })
@@ -273,10 +276,17 @@ describe('the process', () => {
     })
   })
 
-  test('is quiet where its reader has gone', async () => {
-    const started = startCli(['serve', '--help'], { cwd: '/' })
+  test('runs on where the reader of its ready line has gone', async () => {
+    const cwd = await createService()
+    const env = { POSTERN_LISTEN: 'unix:postern.sock' }
+    const started = startCli(['serve'], { cwd, env })
+    running.push(started)
     started.child.stdout?.destroy()
-    const { code, stderr } = await started.ended
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    await vi.waitFor(() => expect(existsSync(join(cwd, 'postern.sock'))).toBe(true), 10_000)
+    // It has written the line by then, or will before it takes the signal.
+    await setTimeout(300)
+    const { code, stderr } = await stop(started, 'SIGTERM')
+    expect(code).toBe(0)
+    expect(stderr).not.toContain('EPIPE')
   })
 })
