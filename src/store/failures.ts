@@ -1,17 +1,17 @@
 import { AppError, type Code } from '../errors.ts'
 
-/** SQLite's result codes by prefix (sqlite.org/rescode.html); the first that fits decides. */
-const meanings: readonly (readonly [prefix: string, code: Code])[] = [
-  ['SQLITE_CORRUPT', 'log_corrupt'],
-  ['SQLITE_NOTADB', 'log_corrupt'],
-  ['SQLITE_CONSTRAINT', 'log_conflict'],
-]
-
 const messages = {
   log_corrupt: 'The log is damaged: run `postern audit verify`, and restore it from a backup.',
   log_conflict: 'The log has moved on: read its head again before the next append.',
   audit_unavailable: 'The log does not answer now: try again shortly.',
-} as const
+} as const satisfies Partial<Record<Code, string>>
+
+/** SQLite's result codes by prefix (sqlite.org/rescode.html); all others are `audit_unavailable`. */
+const meanings: readonly (readonly [prefix: string, code: keyof typeof messages])[] = [
+  ['SQLITE_CORRUPT', 'log_corrupt'],
+  ['SQLITE_NOTADB', 'log_corrupt'],
+  ['SQLITE_CONSTRAINT', 'log_conflict'],
+]
 
 /**
  * What went wrong in the store, in the words of the contract (audit/store.ts): a damaged file is
@@ -20,14 +20,10 @@ const messages = {
  */
 export const toStoreError = (error: unknown): AppError => {
   if (error instanceof AppError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const text = error instanceof Error ? error.message : String(error)
-  const meaning = meanings.find(([prefix]) => code?.startsWith(prefix))?.[1]
-  return storeError(
-    meaning === 'log_corrupt' || meaning === 'log_conflict' ? meaning : 'audit_unavailable',
-    code === undefined ? text : `${code}: ${text}`,
-    error,
-  )
+  const meaning = meanings.find(([prefix]) => code.startsWith(prefix))?.[1]
+  return storeError(meaning ?? 'audit_unavailable', code === '' ? text : `${code}: ${text}`, error)
 }
 
 /** An error of the store with its one sentence for the caller. */

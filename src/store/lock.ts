@@ -8,6 +8,9 @@ export interface Lock {
   close(): void
 }
 
+/** A connection that nobody holds would be collected, and its lock with it. */
+const held = new Set<Database>()
+
 /**
  * Makes sure that one service alone writes to a directory: an exclusive transaction on a file
  * that holds nothing. The kernel drops the lock with the process, even after kill -9, so a stale one
@@ -24,7 +27,13 @@ export const openLock = (path: string): Lock => {
       connection.close()
       throw error
     }
-    return Object.freeze({ close: () => connection.close() })
+    held.add(connection)
+    return Object.freeze({
+      close: () => {
+        held.delete(connection)
+        connection.close()
+      },
+    })
   } catch (error) {
     if (!isBusy(error)) throw toStoreError(error)
     throw new AppError('already_running', 'Another postern is running on this data directory.', {

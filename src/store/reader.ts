@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { Store } from '../audit/store.ts'
 import { AppError } from '../errors.ts'
@@ -10,21 +10,36 @@ import { createSqlite } from './sqlite.ts'
 /**
  * Opens the log for reading, beside a running service or after it has stopped; `append` always
  * rejects. Works in a directory that may not be written too, unless the service was killed there.
- * @throws AppError `not_found` where there is no log; as `openStore` otherwise.
+ * @throws AppError `not_found` where there is no log; otherwise as `openStore`.
  */
 export const openReader = async (path: string): Promise<Store> => {
-  if (!existsSync(path)) {
-    throw new AppError('not_found', 'There is no log yet.', {
-      detail: `${path} does not exist`,
-      hint: 'check dataDir in the configuration; `postern serve` makes the log at its first start',
-    })
-  }
+  checkReadable(path)
   try {
     const connection = openReadable(path)
     await checkVersion(createBuilder(connection))
     return createSqlite(connection)
   } catch (error) {
     throw toStoreError(error)
+  }
+}
+
+const checkReadable = (path: string): void => {
+  try {
+    accessSync(path, constants.R_OK)
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code !== 'ENOENT') {
+      throw new AppError('audit_unavailable', 'The log may not be read by this user.', {
+        detail: message,
+        hint: 'run the command as the user that the service runs as',
+        cause,
+      })
+    }
+    throw new AppError('not_found', 'There is no log yet.', {
+      detail: message,
+      hint: 'check dataDir in the configuration; `postern serve` makes the log at its first start',
+      cause,
+    })
   }
 }
 

@@ -77,8 +77,8 @@ const is =
     rows.where(column, '=', value)
 
 const conditions = {
-  // A literal, so that the partial index on policies is found.
-  type: (rows, value) => rows.where('type', '=', sql.lit(value)),
+  // A literal, without which the partial index on policies is not found.
+  type: (rows, value) => rows.where('type', '=', value === 'policy' ? sql.lit(value) : value),
   issuer: is('issuer'),
   subject: is('subject'),
   name: is('name'),

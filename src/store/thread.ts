@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import { storeError } from './failures.ts'
 import { type Answer, type Call, type Failure, type Method, openingId } from './protocol.ts'
 
-/** How long `close` waits for a disk that stalls before it ends the worker, in milliseconds. */
+/** How long `close` waits for a disk that stalls, in milliseconds. */
 const closeTimeout = 5000
 
 /**
@@ -52,15 +52,19 @@ export const openThread = async (path: string): Promise<Store> => {
       : Promise.reject(storeError('audit_unavailable', 'the store is closed'))
 
   const close = async (): Promise<void> => {
-    const timer = setTimeout(() => void worker.terminate(), closeTimeout)
+    // A thread inside a system call cannot be ended: it is left behind, and goes with the process.
+    const timer = setTimeout(() => {
+      die(`the store has not closed within ${closeTimeout} ms`)
+      worker.unref()
+    }, closeTimeout)
     try {
       await post('close', [])
+      await worker.terminate()
     } catch (error) {
       // A worker that is dead already has nothing left to close.
       if (error !== death) throw error
     } finally {
       clearTimeout(timer)
-      await worker.terminate()
     }
   }
 

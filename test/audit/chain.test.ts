@@ -127,15 +127,23 @@ describe('a commit that fails', () => {
   })
 
   test('that hangs is refused at the deadline, with all who wait behind it', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { store, log } = await open({ deadlineMs: 30, maxBatch: 1 })
     store.breakNext('hang')
-    const results = await Promise.allSettled([1, 2, 3].map((n) => log.append(allowEntry(n))))
-    for (const result of results) {
+    let settled = 0
+    const writes = [1, 2, 3].map((n) => log.append(allowEntry(n)).finally(() => settled++))
+    const results = Promise.allSettled(writes)
+    await vi.advanceTimersByTimeAsync(29)
+    expect(settled).toBe(0)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(settled).toBe(3)
+    for (const result of await results) {
       expect(result).toMatchObject({
         status: 'rejected',
         reason: { ...unavailable, detail: 'the store has not answered within 30 ms' },
       })
     }
+    vi.useRealTimers()
     // While it still hangs, not even the head is known.
     await expect(log.append(allowEntry(4))).rejects.toMatchObject(unavailable)
     store.release()

@@ -18,6 +18,18 @@ const readOnly = {
   detail: 'SQLITE_READONLY: attempt to write a readonly database',
 }
 
+/** Runs a program as somebody with no rights of their own: root may read and write anywhere. */
+const runAsReader = (program: string) =>
+  run(
+    process.execPath,
+    [
+      '-e',
+      `const { openReader } = await import(${JSON.stringify(new URL('../../src/store/index.ts', import.meta.url).href)})
+      ${program}`,
+    ],
+    process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {},
+  )
+
 describe('the reader', () => {
   test('sees what a running service has written, and goes on seeing', async () => {
     const path = join(makeDirectory(), 'postern.db')
@@ -74,19 +86,31 @@ describe('the reader', () => {
     chmodSync(parent, 0o755)
     chmodSync(directory, 0o555)
     chmodSync(path, 0o444)
-    const program = `
-      const { openReader } = await import(${JSON.stringify(new URL('../../src/store/index.ts', import.meta.url).href)})
-      const reader = await openReader(${JSON.stringify(path)})
+    const { stdout } = await runAsReader(
+      `const reader = await openReader(${JSON.stringify(path)})
       console.log(JSON.stringify(await reader.read(1, 10)))
-      await reader.append([], await reader.head()).catch((error) => console.log(error.detail))`
-    // Root may write anywhere, so root reads as nobody.
-    const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
-    const { stdout } = await run(process.execPath, ['-e', program], user)
+      await reader.append([], await reader.head()).catch((error) => console.log(error.detail))`,
+    )
     const [found, refusal] = stdout.trim().split('\n')
     expect(JSON.parse(found ?? '')).toEqual(rows)
     expect(refusal).toBe(readOnly.detail)
     expect(readdirSync(directory)).toEqual(['postern.db'])
     chmodSync(directory, 0o755)
+  })
+
+  test('says who may read where this user may not', async () => {
+    const directory = makeDirectory()
+    const path = join(directory, 'postern.db')
+    await (await openSqlite(path)).close()
+    chmodSync(directory, 0o755)
+    chmodSync(path, 0)
+    const { stdout } = await runAsReader(
+      `await openReader(${JSON.stringify(path)}).catch((error) => console.log(JSON.stringify(error)))`,
+    )
+    expect(JSON.parse(stdout)).toMatchObject({
+      code: 'audit_unavailable',
+      hint: 'run the command as the user that the service runs as',
+    })
   })
 
   test('says where there is no log', async () => {
