@@ -77,10 +77,10 @@ const guard = async <T>(work: () => Promise<T>): Promise<T> => {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof WireError) {
-      throw new AgentError('the agent’s answer is malformed', { cause: error })
-    }
-    throw error
+    if (error instanceof AgentError) throw error
+    const message =
+      error instanceof WireError ? 'the agent’s answer is malformed' : 'the agent cannot be reached'
+    throw new AgentError(message, { cause: error })
   }
 }
 

@@ -88,7 +88,10 @@ export const encodeUint64 = (value: bigint): Uint8Array => {
 /** `string`, RFC 4251 section 5: a length, then the bytes (a text's UTF-8 bytes). */
 export const encodeString = (value: Uint8Array | string): Uint8Array => {
   const bytes = typeof value === 'string' ? encodeUtf8(value) : value
-  return concat(encodeUint32(bytes.length), bytes)
+  const encoded = new Uint8Array(4 + bytes.length)
+  new DataView(encoded.buffer).setUint32(0, bytes.length)
+  encoded.set(bytes, 4)
+  return encoded
 }
 
 /** Several `string`s in a row. */

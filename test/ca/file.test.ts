@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createECDH, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import {
   chmodSync,
@@ -16,8 +17,8 @@ import { concat, encodeBase64, encodeUtf8 } from '../../src/lib/bytes.ts'
 import { formatPublicKey, parsePublicKey } from '../../src/ssh/keys.ts'
 import { encodePublicKey } from '../../src/ssh/native.ts'
 import { verifySignature } from '../../src/ssh/signature.ts'
-import { encodeMpint, encodeString, encodeStrings, encodeUint32 } from '../../src/ssh/wire.ts'
-import { authorityTypes, createFromSeed, createPrivate, fidoLines } from './keys.ts'
+import { encodeMpint, encodeStrings } from '../../src/ssh/wire.ts'
+import { authorityTypes, createFromSeed, createPrivate, fidoLines, formatOpenSsh } from './keys.ts'
 import { createDirectory, createKeyFile, runTool } from './tools.ts'
 
 const directory = createDirectory()
@@ -141,6 +142,12 @@ describe('a CA key file', () => {
     await expectRefused({ path }, 'The CA key is not a regular file.', `ls -l ${path}`)
   })
 
+  test('that is a pipe is refused, not waited for, ATTACKS 62', async () => {
+    const path = createPath()
+    execFileSync('mkfifo', ['-m', '600', path])
+    await expectRefused({ path }, 'The CA key is not a regular file.', `ls -l ${path}`)
+  })
+
   test('that is too large is refused unread', async () => {
     const path = writeKey('x'.repeat(65 * 1024))
     await expectRefused({ path }, 'The CA key file is too large.', `head ${path}`)
@@ -198,21 +205,6 @@ describe('a CA key file', () => {
     })
   })
 })
-
-/** OpenSSH's private key format (PROTOCOL.key), without a passphrase. */
-const formatOpenSsh = (publicBlob: Uint8Array, privatePart: Uint8Array): string => {
-  const secret = concat(encodeUint32(7), encodeUint32(7), privatePart, encodeString('comment'))
-  const pad = Uint8Array.from({ length: (8 - (secret.length % 8)) % 8 }, (_, n) => n + 1)
-  const blob = concat(
-    encodeUtf8('openssh-key-v1\0'),
-    encodeStrings('none', 'none', ''),
-    encodeUint32(1),
-    encodeStrings(publicBlob, concat(secret, pad)),
-  )
-  const lines = encodeBase64(blob).match(/.{1,70}/g) ?? []
-  const label = 'OPENSSH PRIVATE KEY'
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
-}
 
 describe('an OpenSSH-format file', () => {
   const fromSeed = (seed: string) => {

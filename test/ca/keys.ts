@@ -1,9 +1,9 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { concat, encodeBase64 } from '../../src/lib/bytes.ts'
+import { concat, encodeBase64, encodeUtf8 } from '../../src/lib/bytes.ts'
 import type { AuthorityKeyType, KeyType } from '../../src/ssh/algorithms.ts'
 import { decodePublicKey, formatPublicKey } from '../../src/ssh/keys.ts'
 import { encodePublicKey } from '../../src/ssh/native.ts'
-import { encodeMpint, encodeString, encodeStrings } from '../../src/ssh/wire.ts'
+import { encodeMpint, encodeString, encodeStrings, encodeUint32 } from '../../src/ssh/wire.ts'
 
 const makers = {
   'ssh-ed25519': () => generateKeyPairSync('ed25519'),
@@ -67,3 +67,18 @@ export const createFromSeed = (seedHex: string): KeyObject =>
     format: 'der',
     type: 'pkcs8',
   })
+
+/** OpenSSH's private key format (PROTOCOL.key), without a passphrase. */
+export const formatOpenSsh = (publicBlob: Uint8Array, privatePart: Uint8Array): string => {
+  const secret = concat(encodeUint32(7), encodeUint32(7), privatePart, encodeString('comment'))
+  const pad = Uint8Array.from({ length: (8 - (secret.length % 8)) % 8 }, (_, n) => n + 1)
+  const blob = concat(
+    encodeUtf8('openssh-key-v1\0'),
+    encodeStrings('none', 'none', ''),
+    encodeUint32(1),
+    encodeStrings(publicBlob, concat(secret, pad)),
+  )
+  const lines = encodeBase64(blob).match(/.{1,70}/g) ?? []
+  const label = 'OPENSSH PRIVATE KEY'
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}

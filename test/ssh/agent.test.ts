@@ -152,6 +152,13 @@ describe('an agent that misbehaves', () => {
     await expect(client.list()).rejects.toThrow(new AgentError('the agent cannot be reached'))
   })
 
+  test('and has a path no socket can have is an error', async () => {
+    const socket = `${createPath()}${'x'.repeat(300)}`
+    await expect(createAgent({ socket, timeoutMs: 200 }).list()).rejects.toThrow(
+      new AgentError('the agent cannot be reached'),
+    )
+  })
+
   test('and is a directory is an error', async () => {
     const socket = createPath()
     mkdirSync(socket)

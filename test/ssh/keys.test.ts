@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AppError, type Code } from '../../src/errors.ts'
@@ -6,40 +5,13 @@ import { concat, decodeBase64, encodeBase64 } from '../../src/lib/bytes.ts'
 import { keyTypes } from '../../src/ssh/algorithms.ts'
 import { checkPublicKey, formatPublicKey, parsePublicKey } from '../../src/ssh/keys.ts'
 import { encodeString, encodeStrings, encodeUint32 } from '../../src/ssh/wire.ts'
-import { createFromSeed, createLines, fidoLines, formatLine, line, rsaLine } from '../ca/keys.ts'
+import { createFromSeed, createLines, fidoLines, formatLine, line } from '../ca/keys.ts'
 import { createDirectory, runTool } from '../ca/tools.ts'
+import { expectRefused, messages, refusalOf } from './refusals.ts'
 
 const lines = createLines()
 const ed25519 = lines['ssh-ed25519']
 const blobOf = (text: string) => decodeBase64(text.split(' ')[1] as string) as Uint8Array
-
-const messages = {
-  invalid_public_key:
-    'The public key must be one line, "TYPE BASE64", as ssh-keygen writes it to a .pub file.',
-  private_key_submitted:
-    'This is a private key: send the public one (the .pub file), and replace this key, for it has left your hands.',
-  unsupported_key_type:
-    'Keys of this type are not certified: use ed25519, ECDSA, RSA, or a FIDO key (ed25519-sk, ecdsa-sk).',
-  weak_key: 'The key is too weak to be certified: make a new one with "ssh-keygen -t ed25519".',
-} as const satisfies Partial<Record<Code, string>>
-
-const refusalOf = (text: string): AppError => {
-  try {
-    parsePublicKey(text)
-  } catch (error) {
-    if (error instanceof AppError) return error
-    throw error
-  }
-  throw new Error('it was accepted')
-}
-
-const expectRefused = (text: string, code: keyof typeof messages, detail?: string) => {
-  const start = process.cpuUsage()
-  const error = refusalOf(text)
-  expect(process.cpuUsage(start).user).toBeLessThan(50_000)
-  expect([error.code, error.message]).toEqual([code, messages[code]])
-  if (detail !== undefined) expect(error.detail).toBe(detail)
-}
 
 describe('a public key', () => {
   test.each(Object.keys(keyTypes))('of type %s is read as ssh-keygen reads it', (type) => {
@@ -175,173 +147,6 @@ describe('a public key', () => {
       expect(() => checkPublicKey(forged)).toThrow(
         expect.objectContaining({ code: 'invalid_public_key', detail }),
       )
-    }
-  })
-})
-
-describe('an RSA key', () => {
-  const power = (bits: number) => 2n ** BigInt(bits)
-  /** The product of the primes up to 167. */
-  const primorial = Array.from({ length: 168 }, (_, n) => n)
-    .filter(
-      (n) => n > 1 && !Array.from({ length: n }, (_, d) => d).some((d) => d > 1 && n % d === 0),
-    )
-    .reduce((product, prime) => product * BigInt(prime), 1n)
-  /** A number of exactly so many bits that leaves this residue modulo each of those primes. */
-  const withResidue = (bits: number, residue: bigint) =>
-    (power(bits - 1) / primorial + 1n) * primorial + residue
-  const good = withResidue(3072, 173n)
-
-  test.each([
-    ['1024 bits', power(1024) - 1n, 65_537n, 'the modulus has 1024 bits'],
-    ['2048 bits', power(2048) - 1n, 65_537n, 'the modulus has 2048 bits'],
-    ['3071 bits', power(3071) - 1n, 65_537n, 'the modulus has 3071 bits'],
-  ])('of %s is too weak, ATTACKS 6', (_what, n, e, detail) => {
-    expectRefused(rsaLine(n, e), 'weak_key', detail)
-  })
-
-  test.each([
-    ['16384 bits', power(16_384) - 1n, 65_537n, 'the modulus has 16384 bits or more'],
-    ['60000 bits', power(60_000) - 1n, 65_537n, 'the modulus has 16384 bits or more'],
-    ['exponent 1', good, 1n, 'the exponent is 1 or even'],
-    ['an even exponent', good, 65_536n, 'the exponent is 1 or even'],
-    ['an exponent over 2^33', good, power(33) + 1n, 'the exponent is over 2^33'],
-    ['an exponent of 3000 bits', good, power(3000) + 1n, 'the exponent is over 2^33'],
-    ['an even modulus', good + 1n, 65_537n, 'the modulus is even'],
-    [
-      'a modulus 167 divides',
-      withResidue(3072, 167n),
-      65_537n,
-      'a small prime divides the modulus',
-    ],
-  ])('with %s is refused at once, ATTACKS 7', (_what, n, e, detail) => {
-    expectRefused(rsaLine(n, e), 'weak_key', detail)
-  })
-
-  test('of 16383 bits costs under 50 ms', () => {
-    const text = rsaLine(withResidue(16_383, 173n), 65_537n)
-    const start = process.cpuUsage()
-    expect(parsePublicKey(text).type).toBe('ssh-rsa')
-    expect(process.cpuUsage(start).user).toBeLessThan(50_000)
-  })
-
-  test.each([3072, 4096])('of %i bits as Infineon made them is refused, ATTACKS 8', (bits) => {
-    // Any n = k·M + (65537^a mod M) has the fingerprint, M being the product of the primes to 167.
-    let n = 1n
-    for (let step = 0; step < 29; step++) n = (n * 65_537n) % primorial
-    const roca = withResidue(bits, n)
-    expectRefused(
-      rsaLine(roca, 65_537n),
-      'weak_key',
-      'the modulus has the ROCA fingerprint (CVE-2017-15361)',
-    )
-  })
-
-  test('with a number that is negative or not in its shortest form is refused', () => {
-    const n = Buffer.from(good.toString(16), 'hex')
-    const e = Uint8Array.of(1, 0, 1)
-    expectRefused(line('ssh-rsa', e, n), 'invalid_public_key', 'a number is not positive')
-    expectRefused(
-      line('ssh-rsa', concat(Uint8Array.of(0), e), concat(Uint8Array.of(0), n)),
-      'invalid_public_key',
-      'a number is not in its shortest form',
-    )
-  })
-})
-
-describe('an ECDSA key', () => {
-  const blob = blobOf(lines['ecdsa-sha2-nistp256'])
-  const point = blob.subarray(-65)
-  const compressed = concat(Uint8Array.of(2), point.subarray(1, 33))
-  const shifted = point.map((byte, at) => (at === 64 ? byte ^ 1 : byte))
-  const p384 = blobOf(lines['ecdsa-sha2-nistp384']).subarray(-97)
-
-  test.each([
-    ['a point off its curve', 'nistp256', shifted],
-    ['the point 0, 0', 'nistp256', Uint8Array.of(4, ...new Uint8Array(64))],
-    ['a coordinate over the field', 'nistp256', Uint8Array.of(4, ...new Uint8Array(64).fill(255))],
-    ['the point at infinity', 'nistp256', Uint8Array.of(0)],
-    ['no point', 'nistp256', new Uint8Array()],
-    ['a compressed point', 'nistp256', compressed],
-    ['a hybrid point', 'nistp256', concat(Uint8Array.of(6), point.subarray(1))],
-    ['a cut point', 'nistp256', point.subarray(0, 64)],
-    ['a longer point', 'nistp256', concat(point, Uint8Array.of(0))],
-    ['another curve’s name', 'nistp384', point],
-    ['another curve’s name and point', 'nistp384', p384],
-    ['another curve’s point', 'nistp256', p384],
-    ['a curve of no name', 'constructor', point],
-  ])('with %s is refused, ATTACKS 10', (_what, curve, bytes) => {
-    expectRefused(line('ecdsa-sha2-nistp256', curve, bytes), 'invalid_public_key')
-    const fido = line('sk-ecdsa-sha2-nistp256@openssh.com', curve, bytes, 'ssh:')
-    expectRefused(fido, 'invalid_public_key')
-  })
-
-  test('of a curve SSH does not have is refused', () => {
-    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
-    const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
-    const bytes = Buffer.concat([
-      Buffer.of(4),
-      Buffer.from(x, 'base64url'),
-      Buffer.from(y, 'base64url'),
-    ])
-    expectRefused(line('ecdsa-sha2-secp256k1', 'secp256k1', bytes), 'unsupported_key_type')
-    expectRefused(line('ecdsa-sha2-nistp256', 'nistp256', bytes), 'invalid_public_key')
-  })
-})
-
-describe('an ed25519 key', () => {
-  const order = 2n ** 255n - 19n
-  /** 32 bytes, little-endian, with the sign of x on top (RFC 8032 section 5.1.2). */
-  const encodePoint = (y: bigint, sign = 0) => {
-    const bytes = Buffer.from(y.toString(16).padStart(64, '0'), 'hex').reverse()
-    bytes[31] = (bytes[31] as number) | (sign << 7)
-    return Uint8Array.from(bytes)
-  }
-  const orderEight = [
-    2707385501144840649318225287225658788936804267575313519463743609750303402022n,
-    55188659117513257062467267217118295137698188065244968500265048394206261417927n,
-  ]
-  const each = (type: string, bytes: Uint8Array) =>
-    type === 'ssh-ed25519' ? line(type, bytes) : line(type, bytes, 'ssh:')
-
-  describe.each(['ssh-ed25519', 'sk-ssh-ed25519@openssh.com'])('of type %s', (type) => {
-    test.each([0, 31, 33, 64])('with %i bytes is refused, ATTACKS 11', (length) => {
-      const bytes = new Uint8Array(length).fill(7)
-      expectRefused(each(type, bytes), 'invalid_public_key', 'an ed25519 key has 32 bytes')
-    })
-
-    test.each([0n, 1n, order - 1n, ...orderEight])(
-      'at the small-order point y=%s is refused, ATTACKS 11',
-      (y) => {
-        for (const sign of [0, 1]) {
-          const detail = 'the ed25519 point has a small order'
-          expectRefused(each(type, encodePoint(y, sign)), 'weak_key', detail)
-        }
-      },
-    )
-
-    test.each([order, order + 1n, 2n ** 255n - 1n])(
-      'with the y %s, which is not below p, is refused, ATTACKS 11',
-      (y) => {
-        for (const sign of [0, 1]) {
-          const detail = 'the ed25519 point is not in its canonical form'
-          expectRefused(each(type, encodePoint(y, sign)), 'invalid_public_key', detail)
-        }
-      },
-    )
-
-    test('just below p is not refused for its form', () => {
-      expect(parsePublicKey(each(type, encodePoint(order - 2n))).type).toBe(type)
-    })
-  })
-
-  test('of order eight has one of the two y for which d·y^4 + 2·y^2 = 1', () => {
-    // Doubled, such a point has y = 0, so that x^2 = -y^2 (RFC 8032 section 5.1.4); that goes into
-    // the curve, -x^2 + y^2 = 1 + d·x^2·y^2, whose d is -121665/121666.
-    for (const y of orderEight) {
-      const square = (y * y) % order
-      const left = -121665n * square * square + 121666n * (2n * square - 1n)
-      expect(left % order).toBe(0n)
     }
   })
 })

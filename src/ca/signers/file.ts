@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import { constants, type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import sshpk from 'sshpk'
 import { AppError } from '../../errors.ts'
@@ -39,7 +39,8 @@ export const openFileSigner = async (given: {
 const readSecret = async (path: string): Promise<string> => {
   let file: FileHandle
   try {
-    file = await open(path, 'r')
+    // Not blocking: the open of a pipe would wait for its writer.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
     if (code === 'ENOENT') {
