@@ -27,7 +27,7 @@ export const createEncoder = (issuer: Uint8Array): Encoder => {
 
   const signWithSshpk = (intent: CertificateIntent, sign: SignBytes): Promise<Uint8Array> => {
     const certificate = new sshpk.Certificate({
-      subjects: intent.principals.map(identityForUser),
+      subjects: intent.principals.map((name) => sshpk.identityForUser(name)),
       subjectKey: sshpk.parseKey(toBuffer(intent.publicKey.blob), 'rfc4253'),
       issuer: issuerName,
       issuerKey,
@@ -56,7 +56,7 @@ export const createEncoder = (issuer: Uint8Array): Encoder => {
           }, reject)
         },
         (error) => {
-          if (error !== undefined && error !== null) reject(error)
+          if (error !== undefined) reject(error)
         },
       )
     })
@@ -85,8 +85,6 @@ export const createEncoder = (issuer: Uint8Array): Encoder => {
     return `${certificate} ${encodeBase64(blob)}`
   }
 }
-
-const identityForUser = (principal: string) => sshpk.identityForUser(principal)
 
 const encodeSerial = (serial: bigint): Buffer => {
   const bytes = Buffer.alloc(8)

@@ -77,7 +77,8 @@ export const createAuthority = async (deps: {
 
   const sign = (data: Uint8Array) => withDeadline(async () => signer.sign(data))
   const prove = async (): Promise<void> => {
-    // Neither a certificate nor an SSHSIG can begin so: read as a length, these letters exceed both.
+    // No certificate: it would begin with a length, and these letters make one of 1.8 GB. No SSHSIG
+    // either, which begins with its own name.
     const text = encodeUtf8(`postern: the CA key answers, ${formatTime(clock())}`)
     if (verify(text, await sign(text)) === true) return
     throw new AppError('signer_selfcheck', 'The CA key made a signature that does not verify.')

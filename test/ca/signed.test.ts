@@ -53,6 +53,7 @@ describe('the check of what was signed, ATTACKS 56', () => {
     ],
     ['serial', { serial: intent.serial + 1n }],
     ['key id', { keyId: `${intent.keyId}2` }],
+    // ATTACKS 30: neither more nor fewer of them, and in their order.
     ['principals', { principals: ['ops', 'deploy@web-1.example.com'] }],
     ['principals', { principals: [...intent.principals, 'root'] }],
     ['principals', { principals: intent.principals.slice(1) }],
