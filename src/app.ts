@@ -155,13 +155,13 @@ export const build = async (config: Config, overrides: Overrides = {}): Promise<
       routes: http.routes,
       table: http.table,
       async listen() {
-        const url = await open(config.listen, {
-          fetch: http.fetch,
-          ...(tls === undefined ? {} : { tls }),
-        })
-        if (config.metrics.listen === undefined) return { url }
         const figures = createMetricsFetch({ metrics, random })
-        return { url, metricsUrl: await open(config.metrics.listen, { fetch: figures }) }
+        const { listen: metricsPlace } = config.metrics
+        const metricsUrl = metricsPlace && (await open(metricsPlace, { fetch: figures }))
+        // Last: where one of them cannot be opened, no request has come in.
+        const secured = tls === undefined ? {} : { tls }
+        const url = await open(config.listen, { fetch: http.fetch, ...secured })
+        return { url, ...(metricsUrl === undefined ? {} : { metricsUrl }) }
       },
       close() {
         closing ??= (async () => {

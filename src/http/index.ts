@@ -156,10 +156,10 @@ export const createHttp = (deps: HttpDeps): Http => {
 
   app.onError((thrown, c) => {
     const error = toAppError(thrown)
-    const { id } = c.get('facts')
-    if (error.kind === 'internal' || error.kind === 'unavailable') {
-      const { name, frames } = describeCause(error.cause)
-      logger.error({ id, code: error.code, detail: error.detail, cause: name, frames }, 'failed')
+    const { code, kind, detail, cause } = error
+    const hasReason = detail !== undefined || cause !== undefined
+    if (kind === 'internal' || (kind === 'unavailable' && hasReason)) {
+      logger.error({ id: c.get('facts').id, code, detail, ...describeCause(cause) }, 'failed')
     }
     return answerProblem(c, error)
   })
@@ -175,5 +175,5 @@ export const createHttp = (deps: HttpDeps): Http => {
 /** Where a failure came from, without its message: libraries quote what they were given, tokens too. */
 const describeCause = (cause: unknown) =>
   cause instanceof Error
-    ? { name: cause.name, frames: cause.stack?.split('\n').filter((line) => /^ +at /.test(line)) }
+    ? { cause: cause.name, frames: cause.stack?.split('\n').filter((line) => /^ +at /.test(line)) }
     : {}

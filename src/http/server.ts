@@ -35,7 +35,8 @@ export const defaultDeadlines: Deadlines = Object.freeze({
   headers: 9_000,
   request: 9_000,
   interval: 500,
-  idle: 5_000,
+  // Longer than proxies keep theirs (nginx: 60 s), or a request of theirs may meet our closing.
+  idle: 65_000,
   drain: 9_000,
 })
 

@@ -123,8 +123,10 @@ test('with both limits off nothing is ever 429', async () => {
 
 test('more at once than the service may hold is 503, and the probes still answer', async () => {
   const { store } = await start({ inFlight: 2 })
+  const appended = store.batches.length
   store.breakNext('hang')
   const held = [service.ask('maya'), service.ask('maya')]
+  await expect.poll(() => store.batches.length).toBeGreaterThan(appended)
   const status = async () => (await service.request('/v1/ca/user.pub')).status
   await expect.poll(status).toBe(503)
   const third = await service.request('/v1/ca/user.pub')

@@ -33,7 +33,8 @@ export const openSocket = (url: string): Promise<Socket> => {
 
 /**
  * Sends bytes as they are, with `{host}` replaced, and gives what came back until the server ended
- * the connection, or was silent for `silence` milliseconds.
+ * the connection, or was silent for `silence` milliseconds; for less once it has answered and means
+ * to go on.
  */
 export const sendRaw = async (
   url: string,
@@ -53,7 +54,8 @@ export const sendRaw = async (
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
       clearTimeout(timer)
-      timer = setTimeout(() => finish(false), silence)
+      const isAnswered = /\r\nConnection: keep-alive\r\n/.test(text)
+      timer = setTimeout(() => finish(false), isAnswered ? 30 : silence)
     })
     socket.on('close', () => finish(true))
     socket.write(bytes)
