@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: fileURLToPath(new URL('..', import.meta.url)),
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/setup.ts'],
     // Two cores: more workers than that only makes the timings of the real sshd noisy.
     maxWorkers: 2,
     pool: 'forks',
