@@ -124,6 +124,8 @@ export interface Pool {
 /** Characters; headers end at 16 KiB, so a longer token never came through the door. */
 export const maxTokenLength = 16 * 1024
 
+const checkMilliseconds = 1_000
+
 /**
  * @throws TypeError where two providers have one name.
  */
@@ -153,7 +155,17 @@ export const createPool = (providers: readonly Provider[]): Pool => {
     },
     check: () =>
       Promise.all(
-        providers.map(async (provider) => ({ name: provider.name, ...(await provider.check()) })),
+        providers.map(async (provider) => ({
+          name: provider.name,
+          ...(await Promise.race([provider.check(), answerLate()])),
+        })),
       ),
   })
 }
+
+/** Whoever asks how we are is not kept waiting for a provider's own deadline. */
+const answerLate = () =>
+  new Promise<{ readonly ok: false; readonly reason: string }>((resolve) => {
+    const late = { ok: false, reason: 'has not answered yet' } as const
+    setTimeout(resolve, checkMilliseconds, late).unref()
+  })

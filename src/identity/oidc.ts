@@ -1,4 +1,5 @@
-import { errors, jwtVerify } from 'jose'
+import { JOSEError } from 'jose/errors'
+import { jwtVerify } from 'jose/jwt/verify'
 import { AppError } from '../errors.ts'
 import { type Clock, toSeconds } from '../lib/clock.ts'
 import { type Fetch, parseProviderUrl } from './fetch.ts'
@@ -73,7 +74,7 @@ export const createOidcProvider = (
       })
     } catch (error) {
       // Not its cause: jose's claim errors carry the whole payload.
-      if (error instanceof errors.JOSEError) throw tokenRefused(`jose: ${error.code}`)
+      if (error instanceof JOSEError) throw tokenRefused(`jose: ${error.code}`)
       throw error
     }
     return createIdentity(payload, rules)

@@ -102,6 +102,21 @@ describe('a GitHub token', () => {
     expect(fake.requests).toEqual({ checkToken: 1 })
   })
 
+  test('cannot be judged where GitHub cannot be reached', async () => {
+    fake.switches.trouble.checkToken = 'down'
+    const url = `${fake.apiUrl}/applications/Ov23liPostern/token`
+    expect(await refusalOf(provider.authenticate(fake.mintToken('maya')))).toEqual(
+      unavailable(`${url} could not be reached (UND_ERR_SOCKET)`),
+    )
+  })
+
+  test('has ended where check-token says so', async () => {
+    fake.switches.checkAnswer = { expires_at: clock().toISOString() }
+    expect(await refusalOf(provider.authenticate(fake.mintToken('maya')))).toEqual(
+      refused('it has expired'),
+    )
+  })
+
   // ATTACKS 118
   test('is never known from before', async () => {
     const token = fake.mintToken('maya')

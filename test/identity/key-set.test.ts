@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { generateKey } from '../fakes/jwt.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
 import {
   createTestClock,
@@ -98,6 +99,13 @@ describe('the keys of an issuer', () => {
   })
 })
 
+test('a token without a key id is refused where two keys would fit', async () => {
+  const other = await generateKey('ES256', 'other')
+  fake.switches.oddKeys = [other.jwk]
+  const token = await fake.mint({}, { header: { kid: undefined } })
+  expect(await refusalOf(createTestProvider(fake, clock).authenticate(token))).toEqual(noKey)
+})
+
 describe('while the issuer is down', () => {
   // ATTACKS 107
   test('the last keys serve for an hour, then nothing does', async () => {
@@ -120,8 +128,22 @@ describe('while the issuer is down', () => {
     for (let at = 0; at < 5; at++) await provider.authenticate(await fake.mint())
     expect(fake.requests.discovery).toBe(2)
     clock.advance(30)
+    for (let at = 0; at < 5; at++) await provider.authenticate(await fake.mint())
+    await expect.poll(() => fake.requests.discovery).toBe(3)
+  })
+
+  test('nobody waits for it again while the last keys serve', async () => {
+    const provider = createTestProvider(fake, clock)
     await provider.authenticate(await fake.mint())
-    expect(fake.requests.discovery).toBe(3)
+    fake.switches.discovery = 'error'
+    clock.advance(600)
+    await provider.authenticate(await fake.mint())
+    fake.switches.discovery = 'stall'
+    clock.advance(30)
+    const started = performance.now()
+    expect((await provider.authenticate(await fake.mint())).identity.subject).toBe('u-1001')
+    expect(performance.now() - started).toBeLessThan(2_500)
+    await expect.poll(() => fake.requests.discovery).toBe(3)
   })
 
   test('it is asked again every five seconds where none are, and noticed when it is back', async () => {
@@ -200,6 +222,22 @@ describe('the discovery document', () => {
       unavailable(`${fake.issuer}: its discovery names no usable jwks_uri`),
     )
     expect(asked).toEqual([`${fake.issuer}/.well-known/openid-configuration`])
+  })
+
+  // ATTACKS 107
+  test('of an issuer on the network may not point to our own loopback', async () => {
+    const issuer = 'https://idp.example.com'
+    const asked: string[] = []
+    const provider = createTestProvider({ issuer }, clock, {
+      fetch: async (input) => {
+        asked.push(String(input))
+        return Response.json({ issuer, jwks_uri: `${fake.issuer}/keys` })
+      },
+    })
+    expect(await refusalOf(provider.authenticate(await fake.mint({ iss: issuer })))).toEqual(
+      unavailable(`${issuer}: its discovery names no usable jwks_uri`),
+    )
+    expect(asked).toEqual([`${issuer}/.well-known/openid-configuration`])
   })
 
   test('of an issuer with a slash at its end is found without doubling it', async () => {

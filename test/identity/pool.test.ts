@@ -96,6 +96,19 @@ describe('the pool', () => {
     ])
   })
 
+  test('does not wait for a provider that keeps silent', async () => {
+    const silent: Provider = {
+      name: 'silent',
+      claims: () => false,
+      authenticate: () => Promise.reject(new Error('nobody asks it')),
+      check: () => new Promise(() => {}),
+    }
+    expect(await createPool([silent, createTestProvider(first, clock)]).check()).toEqual([
+      { name: 'silent', ok: false, reason: 'has not answered yet' },
+      { name: `oidc ${first.issuer}`, ok: true },
+    ])
+  })
+
   test('takes no two providers of one name', () => {
     const one = createTestProvider(first, clock)
     expect(() => createPool([one, one])).toThrow(

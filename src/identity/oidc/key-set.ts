@@ -52,16 +52,17 @@ export const createKeySet = (deps: {
     return age >= 0 && age < seconds * 1000
   }
 
+  /** Never rejects: what failed is told by the next who needs to know. */
   const refresh = async (): Promise<void> => {
     const at = clock()
     try {
       const keys = parseKeySet(await fetchJson(ask, await findKeysUrl(ask, issuer)), algorithms)
       if (keys === undefined) throw providerUnavailable('the key set is no key set')
       held = { keys, at }
-      attempt = { at }
+      attempt = { at: clock() }
     } catch (error) {
-      if (!(error instanceof AppError)) throw error
-      attempt = { at, failure: `${issuer}: ${error.detail}` }
+      const detail = error instanceof AppError ? error.detail : String(error)
+      attempt = { at: clock(), failure: `${issuer}: ${detail}` }
     }
   }
 
@@ -77,7 +78,11 @@ export const createKeySet = (deps: {
   }
 
   const load = async (): Promise<readonly VerificationKey[]> => {
-    if (!isWithin(held?.at, maxAgeSeconds)) await refreshUnlessTried()
+    if (!isWithin(held?.at, maxAgeSeconds)) {
+      const refreshed = refreshUnlessTried()
+      // Once the issuer has failed, nobody waits for it while the last keys serve.
+      if (attempt?.failure === undefined || !isWithin(held?.at, maxStaleSeconds)) await refreshed
+    }
     if (held === undefined || !isWithin(held.at, maxStaleSeconds)) {
       throw providerUnavailable(attempt?.failure ?? `${issuer}: its keys are too old`, retrySeconds)
     }
