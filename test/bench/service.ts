@@ -36,7 +36,7 @@ export const startService = async (): Promise<Service> => {
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)))
-    child.stdout.on('data', (chunk: Buffer) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
       const found = /http:\/\/[^\s]+/.exec(chunk.toString())
       if (found !== null) resolve(found[0])
     })
