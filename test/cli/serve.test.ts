@@ -7,7 +7,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -127,6 +127,31 @@ describe('postern serve', () => {
     const { code, stderr } = await stop(service, 'SIGINT')
     expect(code).toBe(0)
     expect(stderr).not.toContain('Debugger')
+  })
+
+  test('ends at once at the second signal, whoever is still sending', async () => {
+    const service = await start(await createService())
+    const { hostname, port } = new URL(service.url)
+    const socket = connect(Number(port), hostname)
+    socket.on('error', () => {})
+    socket.write(
+      `POST /v1/certificates HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${await idp.mintFor('maya')}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+    )
+    await setTimeout(300)
+    service.child.kill('SIGTERM')
+    await setTimeout(300)
+    expect(service.child.exitCode).toBeNull()
+    expect((await stop(service, 'SIGTERM')).code).toBe(1)
+    socket.destroy()
+  })
+
+  test('says which address is taken', async () => {
+    const service = await start(await createService())
+    const env = { POSTERN_LISTEN: new URL(service.url).host }
+    const { code, stdout, stderr } = await runCli(['serve'], { cwd: await createService(), env })
+    expect({ code, stdout }).toEqual({ code: 78, stdout: '' })
+    expect(stderr).toContain(env.POSTERN_LISTEN)
+    await stop(service, 'SIGTERM')
   })
 
   test('is one a database: the second is refused while the first runs on', async () => {

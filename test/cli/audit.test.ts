@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { createLog } from '../../src/audit/chain.ts'
+import { openStore } from '../../src/store/index.ts'
+import { useDirectories } from '../fakes/directory.ts'
+import { allowEntry, denyEntry, startEntry } from '../fakes/entries.ts'
+import { runCli } from './run.ts'
+
+const createDirectory = useDirectories()
+
+describe('postern audit', () => {
+  let cwd = ''
+  const rightToLeft = '\u202eayam'
+
+  beforeAll(async () => {
+    cwd = createDirectory()
+    await runCli(['init'], { cwd })
+    const log = await createLog({ store: await openStore(join(cwd, 'data/postern.db')) })
+    await log.append(startEntry)
+    await log.append(allowEntry(2))
+    await log.append(
+      denyEntry(3, {
+        time: '2026-11-22T11:00:00Z',
+        identity: { ...allowEntry(3).identity, name: rightToLeft },
+        ask: { host: 'web-1.example.com', login: 'root', fingerprint: 'SHA256:x', reason: 'a\nb' },
+      }),
+    )
+    await log.append(denyEntry(4, { code: 'invalid_token', reason: 'Not accepted.' }))
+    await log.close()
+  })
+
+  const list = async (...argv: string[]) => {
+    const { code, stdout, stderr } = await runCli(['audit', 'list', '--json', ...argv], { cwd })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    return (JSON.parse(stdout) as { seq: number }[]).map(({ seq }) => seq)
+  }
+
+  test('list prints the newest first, aligned, with hostile text written out (ATTACKS 198)', async () => {
+    const { code, stdout, stderr } = await runCli(['audit', 'list'], { cwd })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toBe(
+      [
+        '#  time                  type   who                 login@host                rule        what',
+        '4  2026-11-22T10:00:00Z  deny                                                             invalid_token: Not accepted.',
+        '3  2026-11-22T11:00:00Z  deny   \\u{202e}ayam (u-3)  root@web-1.example.com                policy_denied: No rule lets you do this.',
+        '2  2026-11-22T10:00:00Z  allow  maya (u-2)          deploy@web-2.example.com  deploy-job  serial 4611686018427387906 until 2026-11-22T10:05:00Z',
+        '1  2026-11-22T09:00:00Z  start                                                            version 0.1.0, CA SHA256:ca',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test.each([
+    [
+      ['--limit', '2'],
+      [4, 3],
+    ],
+    [['--type', 'allow'], [2]],
+    [['--person', 'maya'], [2]],
+    [['--person', 'u-3'], [3]],
+    [['--host', 'web-1.example.com'], [3]],
+    [['--login', 'deploy'], [2]],
+    [['--rule', 'deploy-job'], [2]],
+    [['--since', '2026-11-22T10:30:00Z'], [3]],
+    [['--since', '2026-11-22T12:30:00+02:00'], [3]],
+    [['--since', '2026-11-23'], []],
+    [['--type', 'deny', '--login', 'root'], [3]],
+    [['--person', 'nobody'], []],
+  ])('list %j finds %j', async (argv, seqs) => {
+    expect(await list(...argv)).toEqual(seqs)
+  })
+
+  test('list says so where nothing matches', async () => {
+    expect(await runCli(['audit', 'list', '--login', 'nobody'], { cwd })).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'note: no entry matches\n',
+    })
+  })
+
+  test.each(['2', '4611686018427387906', 'req_2'])('show finds the entry by %s', async (name) => {
+    const { code, stdout } = await runCli(['audit', 'show', name], { cwd })
+    expect(code).toBe(0)
+    const facts = new Map(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(/ {2,}/) as [string, string]),
+    )
+    expect(Object.fromEntries(facts)).toMatchObject({
+      entry: '2',
+      type: 'allow',
+      'identity.name': 'maya',
+      'identity.groups': 'platform',
+      'rule.file': 'policies/web.yaml',
+      'certificate.principals': 'deploy@web-2.example.com',
+      'certificate.serial': '4611686018427387906',
+    })
+    expect(facts.get('hash')).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  test('show writes hostile text out (ATTACKS 198)', async () => {
+    const { stdout } = await runCli(['audit', 'show', '3'], { cwd })
+    expect(stdout).toMatch(/\nidentity\.name +\\u\{202e\}ayam\n/)
+    expect(stdout).toMatch(/\nask\.reason +a\\u\{a\}b\n/)
+  })
+
+  test('show as JSON is the entry with its place', async () => {
+    const { stdout } = await runCli(['audit', 'show', '3', '--json'], { cwd })
+    const [entry] = JSON.parse(stdout) as Record<string, unknown>[]
+    expect(entry).toMatchObject({ seq: 3, type: 'deny', identity: { name: rightToLeft } })
+  })
+
+  test.each(['5', '0', '99999999999999999999', 'req_none', "' OR 1=1 --"])(
+    'show %s finds nothing, and exits 1',
+    async (name) => {
+      expect(await runCli(['audit', 'show', '--', name], { cwd })).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: 'error: The log has no such entry, serial or request.\nhint: postern audit list\n',
+      })
+    },
+  )
+
+  test('verify reads the whole log', async () => {
+    const { code, stdout, stderr } = await runCli(['audit', 'verify'], { cwd })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^ok: 4 entries\nnewest: 4 [0-9a-f]{64}\n$/)
+    const json = await runCli(['audit', 'verify', '--json'], { cwd })
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, count: 4, head: { seq: 4 } })
+  })
+
+  test('verify shows how far it is on a terminal', async () => {
+    const { stderr } = await runCli(['audit', 'verify'], { cwd, isTTY: true })
+    expect(stderr).toContain('verified 4 of 4')
+  })
+
+  test('verify names the first bad entry, and exits 1', async () => {
+    const other = createDirectory()
+    await runCli(['init'], { cwd: other })
+    const store = await openStore(join(other, 'data/postern.db'))
+    const log = await createLog({ store })
+    await log.append(startEntry)
+    await log.append(denyEntry(2))
+    // A row that does not follow: as whoever writes the file past the service would leave it.
+    const head = await store.head()
+    const rows = await store.read(2, 1)
+    const [row] = rows
+    if (row === undefined) throw new Error('no row')
+    await store.append([{ seq: 3, body: row.body, hash: row.hash }], head)
+    await log.close()
+    const { code, stdout, stderr } = await runCli(['audit', 'verify'], { cwd: other })
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/^error: Entry 3 does not verify: ./)
+    const json = await runCli(['audit', 'verify', '--json'], { cwd: other })
+    expect(json.code).toBe(1)
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, seq: 3 })
+  })
+
+  test.each(['list', 'verify'])('%s says where there is no log yet', async (command) => {
+    const fresh = createDirectory()
+    await runCli(['init'], { cwd: fresh })
+    const { code, stdout, stderr } = await runCli(['audit', command], { cwd: fresh })
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/^error: There is no log yet\.\n/)
+    expect(existsSync(join(fresh, 'data/postern.db'))).toBe(false)
+  })
+})
