@@ -146,8 +146,8 @@ export const loadConfig = async (given: {
 
 type Env = Readonly<Record<string, string | undefined>>
 
-const refuse = (lines: readonly string[], cause?: unknown): AppError =>
-  new AppError('invalid_config', lines.join('\n'), { cause })
+const refuse = (lines: readonly string[]): AppError =>
+  new AppError('invalid_config', lines.join('\n'))
 
 const readConfigFile = async (name: string, file: string): Promise<Uint8Array> => {
   try {
