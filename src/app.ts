@@ -13,13 +13,13 @@ import { type Config, readSecret } from './config.ts'
 import { AppError } from './errors.ts'
 import { createHttp, type Http } from './http/index.ts'
 import { createMetrics, createMetricsFetch } from './http/metrics.ts'
+import type { Place } from './http/place.ts'
 import {
   type Deadlines,
   defaultDeadlines,
   type Listener,
   type ListenOptions,
   listen,
-  type Place,
 } from './http/server.ts'
 import { createGithubProvider } from './identity/github.ts'
 import { createPool, type Pool, type Provider } from './identity/index.ts'

@@ -21,6 +21,7 @@ import type { Config } from '../src/config.ts'
 import { createLogger } from '../src/lib/log.ts'
 import { createPublicKeyLine, createTestConfig, startTestApp, type TestApp } from './app.ts'
 import { createFakeStore } from './fakes/audit-store.ts'
+import { openSocket } from './http/raw.ts'
 import { createTlsPair, exportPem } from './http/x509.ts'
 
 let dir: string
@@ -242,7 +243,7 @@ describe('a listener', () => {
     const pair = createTlsPair()
     writeFileSync(tls.cert, pair.cert)
     writeFileSync(tls.key, pair.key)
-    const app = await start({ tls })
+    const app = await start({ tls }, { deadlines: { drain: 200 } })
     const { url } = await app.listen()
     const get = (maxVersion: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3') =>
       new Promise<number | undefined>((resolve, reject) => {
@@ -260,7 +261,11 @@ describe('a listener', () => {
     expect(await get('TLSv1.3')).toBe(200)
     expect(await get('TLSv1.2')).toBe(200)
     await expect(get('TLSv1.1')).rejects.toThrow()
+    // Whoever never begins the handshake does not keep the service from stopping.
+    const silent = await openSocket(url)
+    const closed = new Promise((resolve) => silent.resume().once('close', resolve))
     await app.close()
+    await closed
   })
 
   test.each([

@@ -43,7 +43,7 @@ export const identifyRequest = (deps: {
   const isTrusted = createAddressMatcher(deps.trustedProxies)
   return async (c, next) => {
     const address = findClientAddress({
-      peer: c.env?.incoming?.socket.remoteAddress,
+      peer: c.env.incoming?.socket.remoteAddress,
       isUnix: deps.listening.kind === 'unix',
       forwardedFor: c.req.header('x-forwarded-for'),
       isTrusted,
@@ -92,7 +92,7 @@ export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[])
   const isTrusted = createAddressMatcher(trustedProxies)
   const isExposed = listening.kind === 'tcp' && !listening.isTls && !isLoopback(listening.host)
   return async (c, next) => {
-    const peer = parseAddress(c.env?.incoming?.socket.remoteAddress ?? '')
+    const peer = parseAddress(c.env.incoming?.socket.remoteAddress ?? '')
     if (isExposed && !probes.has(c.req.path) && (peer === undefined || !isTrusted(peer))) {
       throw new AppError(
         'untrusted_peer',
@@ -128,7 +128,7 @@ export const checkHost = (listening: Listening, publicUrl: string): Middleware =
 
 const isLoopbackName = (named: string, c: HttpContext): boolean => {
   const match = /^(localhost|127\.0\.0\.1|\[::1\])(?::(\d{1,5}))?$/.exec(named)
-  const localPort = c.env?.incoming?.socket.localPort
+  const localPort = c.env.incoming?.socket.localPort
   return match !== null && (localPort === undefined || match[2] === String(localPort))
 }
 

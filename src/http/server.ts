@@ -1,4 +1,3 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import {
   createServer,
   type RequestListener,
@@ -7,14 +6,14 @@ import {
   STATUS_CODES,
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { type AddressInfo, connect } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
+import type { Socket } from 'node:net'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import { AppError, type Code, statusOf } from '../errors.ts'
 import { createId, type Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Bindings } from './context.ts'
-import { formatProblem, formatProblemHeaders } from './errors.ts'
+import { formatProblem, formatProblemHeaders, toAppError } from './errors.ts'
+import { formatUrl, openPlace, type Place } from './place.ts'
 
 /** How long a peer may take; all in milliseconds. */
 export interface Deadlines {
@@ -41,12 +40,8 @@ export const defaultDeadlines: Deadlines = Object.freeze({
 })
 
 const maxHeaderBytes = 16 * 1024
-/** Idle ones are cut within 10 s: whoever holds this many open has to open them all anew by then. */
+/** One more is closed as soon as it is made, so that no number of them takes all memory. */
 const maxConnections = 16_384
-
-export type Place =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
 
 export interface ListenOptions {
   readonly fetch: (request: Request, bindings: Bindings) => Promise<Response>
@@ -90,21 +85,18 @@ const malformed = [
 export const listen = async (options: ListenOptions): Promise<Listener> => {
   const { place, random, logger, deadlines } = options
 
-  const problem = (code: Code, message: string) => {
+  const problem = (error: AppError, address?: string) => {
     const id = createId('req', random)
-    const error = new AppError(code, message)
-    logger.info({ id, route: 'none', status: statusOf(code), code }, 'request')
+    const status = statusOf(error.code)
+    logger.info({ id, route: 'none', status, code: error.code, address }, 'request')
     const headers = { ...formatProblemHeaders(error, id), connection: 'close' }
-    return {
-      status: statusOf(code),
-      headers,
-      body: JSON.stringify(formatProblem(error, id)),
-    }
+    return { status, headers, body: JSON.stringify(formatProblem(error, id)) }
   }
 
   /** Answers on a socket that has no request of Node's, and ends it. */
-  const answerByHand = (socket: Duplex, code: Code, message: string) => {
-    const { status, headers, body } = problem(code, message)
+  const answerByHand = (socket: Socket, code: Code, message: string) => {
+    const error = new AppError(code, message)
+    const { status, headers, body } = problem(error, socket.remoteAddress)
     const lines = Object.entries({ ...headers, 'content-length': String(Buffer.byteLength(body)) })
     const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
     socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${body}`, () =>
@@ -113,8 +105,9 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
   }
 
   const listener: RequestListener = getRequestListener(options.fetch, {
-    errorHandler: () => {
-      const { status, headers, body } = problem(...malformed)
+    errorHandler: (thrown) => {
+      const error = thrown instanceof RequestError ? new AppError(...malformed) : toAppError(thrown)
+      const { status, headers, body } = problem(error)
       return new Response(body, { status, headers })
     },
   })
@@ -131,80 +124,51 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
   const server: Server =
     options.tls === undefined
       ? createServer(settings, listener)
-      : createTlsServer({ ...settings, ...options.tls, minVersion: 'TLSv1.2' }, listener)
+      : createTlsServer(
+          {
+            ...settings,
+            ...options.tls,
+            minVersion: 'TLSv1.2',
+            handshakeTimeout: deadlines.headers,
+          },
+          listener,
+        )
   server.maxConnections = maxConnections
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  // Node's own list leaves out who has not yet finished a TLS handshake.
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else answerByHand(socket, ...(parserErrors[error.code ?? ''] ?? malformed))
   })
-  server.on('connect', (_request, socket) => {
+  server.on('connect', (_request, socket: Socket) => {
     answerByHand(socket, 'method_not_allowed', 'This is no proxy: CONNECT is not taken.')
   })
   server.on('checkExpectation', (_request, response) => {
-    const { status, headers, body } = problem('invalid_request', 'Leave the Expect header out.')
+    const error = new AppError('invalid_request', 'Leave the Expect header out.')
+    const { status, headers, body } = problem(error)
     response.writeHead(status, headers).end(body)
   })
 
-  if (place.kind === 'unix') await removeStaleSocket(place.path)
-  await open(server, place)
-  // A failure to accept (no file descriptors left) is the peer's loss, and never the process's.
+  await openPlace(server, place)
+  // An error event nobody listens to ends the process; a failure to accept is the peer's loss alone.
   server.on('error', (error: NodeJS.ErrnoException) => logger.warn({ code: error.code }, 'accept'))
 
   return Object.freeze({
     url: formatUrl(server, place, options.tls !== undefined),
-    close: () => closeGracefully(server, deadlines.drain),
+    async close() {
+      const ended = new Promise<void>((resolve) => server.close(() => resolve()))
+      // A connection becomes idle when its last request is answered, and Node looks only when told to.
+      const sweep = setInterval(() => server.closeIdleConnections(), 50)
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, deadlines.drain)
+      await ended
+      clearInterval(sweep)
+      clearTimeout(cut)
+    },
   })
-}
-
-const open = async (server: Server, place: Place): Promise<void> => {
-  const where = place.kind === 'tcp' ? { host: place.host, port: place.port } : { path: place.path }
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(where, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  }).catch((cause: NodeJS.ErrnoException) => {
-    const text = place.kind === 'tcp' ? `${place.host}:${place.port}` : `unix:${place.path}`
-    throw new AppError('invalid_config', `listen: ${text} cannot be listened on (${cause.code}).`, {
-      hint: 'Change listen in postern.yaml, or end what listens there.',
-      cause,
-    })
-  })
-  // The file mode is the socket's access control: the owner and the group, which is the proxy's.
-  if (place.kind === 'unix') chmodSync(place.path, 0o660)
-}
-
-/** Removes a socket nobody listens on any more, as a kill leaves it; never anything but a socket. */
-const removeStaleSocket = async (path: string): Promise<void> => {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return
-  const isLive = await new Promise<boolean>((resolve) => {
-    const probe = connect(path)
-    probe.once('error', () => resolve(false))
-    probe.once('connect', () => {
-      probe.destroy()
-      resolve(true)
-    })
-  })
-  if (!isLive) unlinkSync(path)
-}
-
-const formatUrl = (server: Server, place: Place, isTls: boolean): string => {
-  if (place.kind === 'unix') return `unix:${place.path}`
-  const { port } = server.address() as AddressInfo
-  const host = place.host.includes(':') ? `[${place.host.replace(/[[\]]/g, '')}]` : place.host
-  return `${isTls ? 'https' : 'http'}://${host}:${port}`
-}
-
-const closeGracefully = async (server: Server, drainMillis: number): Promise<void> => {
-  const ended = new Promise<void>((resolve) => server.close(() => resolve()))
-  // A connection becomes idle when its last request is answered, and Node looks only when told to.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50)
-  const cut = setTimeout(() => server.closeAllConnections(), drainMillis)
-  try {
-    await ended
-  } finally {
-    clearInterval(sweep)
-    clearTimeout(cut)
-  }
 }

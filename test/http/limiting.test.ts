@@ -113,6 +113,14 @@ describe('the limit per identity', () => {
     expect(await readProblem(limited)).toMatchObject({ status: 429, code: 'rate_limited' })
     expect((await allowed('sam')).status).toBe(200)
   })
+
+  test('is not counted against the address as well', async () => {
+    await start({ perIdentity: 1, perAddress: 2 })
+    const statuses = []
+    for (let at = 0; at < 5; at++) statuses.push((await allowed('maya')).status)
+    expect(statuses).toEqual([200, 429, 429, 429, 429])
+    expect((await allowed('sam')).status).toBe(200)
+  })
 })
 
 test('with both limits off nothing is ever 429', async () => {

@@ -1,7 +1,6 @@
 /**
- * Two hundred connections to a process that may have sixty files open: accepting fails with EMFILE,
- * which Node reports as an error of the listening socket, and an error nobody listens to ends the
- * process. It must live, and serve again as soon as there is room. ATTACKS 185
+ * Two hundred connections to a process that may have sixty files open: accepting fails with EMFILE.
+ * It must live, and serve again as soon as there is room. ATTACKS 185
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
