@@ -36,8 +36,8 @@ export interface OidcOptions {
  * An OIDC issuer as a Provider. It verifies JWTs: ID tokens, and access tokens that are JWTs. No
  * network until the first token that names exactly this issuer, or `check()`.
  *
- * Cheap checks come first; the signature is last but one, and nothing is believed before it. An
- * issuer that cannot be asked is `idp_unavailable` only where its keys would have decided.
+ * Cheap checks come first, then the signature, and nothing is believed before it. An issuer that
+ * cannot be asked is `idp_unavailable` only where its keys would have decided.
  * @throws AppError `invalid_config`
  */
 export const createOidcProvider = (
@@ -59,8 +59,7 @@ export const createOidcProvider = (
     const { header, payload } = parseJwt(token)
     const alg = algorithms.find((name) => name === header.alg)
     if (alg === undefined) throw tokenRefused('alg is not in the list of the issuer')
-    const now = clock()
-    checkClaims(payload, rules, toSeconds(now))
+    checkClaims(payload, rules, toSeconds(clock()))
     const key = await keys.find(alg, header.kid)
     try {
       await jwtVerify(token, key, {
@@ -70,13 +69,15 @@ export const createOidcProvider = (
         requiredClaims: ['exp', 'iat', 'sub'],
         maxTokenAge: maxTokenAgeSeconds,
         clockTolerance: leewaySeconds,
-        currentDate: now,
+        currentDate: clock(),
       })
     } catch (error) {
       // Not its cause: jose's claim errors carry the whole payload.
       if (error instanceof JOSEError) throw tokenRefused(`jose: ${error.code}`)
       throw error
     }
+    // The keys may have taken seconds to come, and the token may have ended.
+    checkClaims(payload, rules, toSeconds(clock()))
     return createIdentity(payload, rules)
   }
 

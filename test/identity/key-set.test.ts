@@ -38,6 +38,17 @@ describe('the keys of an issuer', () => {
     expect(fake.requests).toMatchObject({ discovery: 0, keys: 0 })
   })
 
+  test('may take so long that the token has ended', async () => {
+    const provider = createTestProvider(fake, clock, {
+      fetch: (input, init) => {
+        clock.advance(2)
+        return fetch(input, init)
+      },
+    })
+    const token = await fake.mint({}, { expiresIn: 4 })
+    expect(await refusalOf(provider.authenticate(token))).toEqual(refused('exp has passed'))
+  })
+
   // ATTACKS 105
   test('are asked for at most once in thirty seconds, whatever key ids are made up', async () => {
     const provider = createTestProvider(fake, clock)
