@@ -30,7 +30,7 @@ export interface AllowRule extends Selectors {
   readonly listLogins: (identity: Identity) => readonly string[]
   readonly commands: ReadonlyMap<string, string>
   readonly ttlSeconds: number
-  /** The most one may ask for: `maxTtl`, else `ttl`. */
+  /** The most one may ask for: `maxTtl`, else `ttl`; never above `ca.maxTtl`, or it would not have loaded. */
   readonly maxTtlSeconds: number
   readonly outliveToken: boolean
   readonly extensions: readonly string[]
@@ -231,8 +231,8 @@ const listClaimFindings = (
 /** What is allowed to stand, but may not mean what its author thinks. */
 export const listCautions = (shape: RuleShape): readonly Finding[] => [
   ...('principals' in shape ? listFleetWide(shape) : []),
-  ...listStars('who', shape.who),
-  ...('except' in shape ? listStars('except', shape.except ?? []) : []),
+  ...listStars(['who'], shape.who),
+  ...('except' in shape ? listStars(['except'], shape.except ?? []) : []),
 ]
 
 const listFleetWide = ({ name, principals = [] }: AllowShape): readonly Finding[] =>
@@ -247,27 +247,20 @@ const listFleetWide = ({ name, principals = [] }: AllowShape): readonly Finding[
       : [],
   )
 
-/** What stands under a key of a `who` and has a `*` in it: a pattern elsewhere, plain text here. */
-export const listStars = (key: string, entries: readonly WhoShape[]): readonly Finding[] =>
+/** Where there is a `*` in what is compared whole: a pattern elsewhere, plain text here. */
+export const listStars = (under: Path, entries: readonly WhoShape[]): readonly Finding[] =>
   entries.flatMap((entry, at) => {
     if (entry === 'everyone' || !('oidc' in entry)) return []
-    const { subject, groups, claims } = entry.oidc
-    return Object.entries({ subject: [subject], groups: groups ?? [], ...claims }).flatMap(
-      ([name, values]) =>
-        values.some((value) => typeof value === 'string' && value.includes('*'))
-          ? [
-              {
-                path: [
-                  key,
-                  at,
-                  'oidc',
-                  ...(claims !== undefined && Object.hasOwn(claims, name)
-                    ? ['claims', name]
-                    : [name]),
-                ],
-                message: `${name} is compared whole: "*" stands for itself, it is no pattern here`,
-              },
-            ]
-          : [],
-    )
+    const { subject, groups = [], claims = {} } = entry.oidc
+    const texts: readonly (readonly [Path, readonly unknown[]])[] = [
+      [['subject'], [subject]],
+      [['groups'], groups],
+      ...Object.entries(claims).map(([name, values]) => [['claims', name], values] as const),
+    ]
+    return texts
+      .filter(([, values]) => values.some((one) => typeof one === 'string' && one.includes('*')))
+      .map(([path]) => ({
+        path: [...under, at, 'oidc', ...path],
+        message: `${path.at(-1)} is compared whole: "*" stands for itself, it is no pattern here`,
+      }))
   })

@@ -17,10 +17,7 @@ export interface Evaluator extends Pick<Policy, 'evaluate' | 'listQuestions'> {
  * they stand; then the first allow rule whose who, hosts, logins and when all hold decides, and what
  * it asks for beyond that is met or refused: a later rule is never tried in its place.
  */
-export const createEvaluator = (
-  rules: readonly Rule[],
-  maxTtlSeconds = Number.POSITIVE_INFINITY,
-): Evaluator => {
+export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
   const denies = rules.filter((rule) => rule.kind === 'deny')
   const allows = rules.filter((rule) => rule.kind === 'allow')
   const findDenies = createFinder(denies, { crossDots: true })
@@ -50,12 +47,13 @@ export const createEvaluator = (
       const candidates = findAllows(ask.host)
       for (const rule of candidates) {
         if (!isSelected(rule, ask, identity, moment) || !isNamed(rule.who)) continue
-        return decide(rule, ask, Math.min(rule.maxTtlSeconds, maxTtlSeconds), person)
+        return decide(rule, ask, person)
       }
       return refuse(candidates, ask, identity, isNamed, person)
     },
 
     listQuestions(identity, ask, at) {
+      // Nobody else is asked about: most callers pay nothing here.
       if (identity.kind !== 'github') return []
       const moment = createMoment(at)
       const findNeed = createNeeding(identity)
@@ -123,7 +121,7 @@ const place = ({ ref }: AllowRule | DenyRule): string =>
   `rule ${ref.name} (${ref.file}:${ref.line})`
 
 /** The rule has been found: what it asks for is met, or refused with what is missing. */
-const decide = (rule: AllowRule, ask: Ask, most: number, person: string): Decision => {
+const decide = (rule: AllowRule, ask: Ask, person: string): Decision => {
   const deny = (reason: string, detail: string): Decision => ({
     kind: 'deny',
     rule: rule.ref,
@@ -144,6 +142,7 @@ const decide = (rule: AllowRule, ask: Ask, most: number, person: string): Decisi
       'no command of its was asked for',
     )
   }
+  const most = rule.maxTtlSeconds
   const ttlSeconds = ask.ttlSeconds ?? rule.ttlSeconds
   if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > most) {
     return deny(

@@ -2,7 +2,7 @@ import type { Identity, Memberships } from '../../src/identity/index.ts'
 import { encodeUtf8 } from '../../src/lib/bytes.ts'
 import { formatProblem } from '../../src/lib/yaml.ts'
 import type { Ask, Decision, Policy } from '../../src/policy/index.ts'
-import { type PolicyOptions, type PolicyResult, parsePolicy } from '../../src/policy/load.ts'
+import { type PolicyOptions, type PolicyResult, parsePolicy } from '../../src/policy/parse.ts'
 
 type Texts = string | Readonly<Record<string, string>>
 

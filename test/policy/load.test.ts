@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { formatProblem } from '../../src/lib/yaml.ts'
-import { loadPolicy, type PolicyResult } from '../../src/policy/load.ts'
+import { loadPolicy } from '../../src/policy/load.ts'
+import type { PolicyResult } from '../../src/policy/parse.ts'
 import { check, load, rule, rules, warn } from './kit.ts'
 
 /** The problems of one rule, without the place they all share. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/lib/bytes.ts'
-import { parsePolicy } from '../../src/policy/load.ts'
+import { parsePolicy } from '../../src/policy/parse.ts'
 import { ask, issuer, none, noon, oidc } from './kit.ts'
 
 const rulesPerFile = 1000

@@ -42,6 +42,12 @@ describe('a when', () => {
       true,
     ],
     [
+      'wraps midnight, not at its end',
+      { ...berlin, between: '18:00-08:00' },
+      '2026-11-25T07:00:00Z',
+      false,
+    ],
+    [
       'wraps midnight, not at noon',
       { ...berlin, between: '18:00-08:00' },
       '2026-11-25T11:00:00Z',

@@ -185,8 +185,8 @@ describe('a file made to be slow', () => {
       'policy.yaml:1:1: the file has more than 200000 values; split it',
     ],
     [
-      'of one key 50,000 times',
-      'a: 1\n'.repeat(50_000),
+      'of one key 10,000 times',
+      'a: 1\n'.repeat(10_000),
       'policy.yaml:2:1: the key stands here twice; keep one',
     ],
     [
