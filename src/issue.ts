@@ -32,7 +32,7 @@ export interface Issued {
   readonly criticalOptions: Readonly<Record<string, string>>
   readonly extensions: Readonly<Record<string, string>>
   readonly host: { readonly name: string }
-  readonly shortenedBy?: 'token'
+  readonly shortenedBy?: 'token' | 'when'
 }
 
 export type Issue = (request: IssueRequest) => Promise<Issued>
@@ -69,10 +69,16 @@ export const createIssue = (deps: {
       const memberships = await caller.findMemberships(questions)
       facts.lookUps = questions.map((question) => formatLookUp(question, memberships))
 
-      const decision = policy.evaluate({ identity, memberships, ask, at })
+      const decision = policy.evaluate({
+        identity,
+        memberships,
+        ask,
+        at,
+        address: request.address,
+      })
       if (decision.rule !== undefined) facts.rule = decision.rule
       if (decision.kind === 'deny') {
-        throw new AppError('policy_denied', decision.reason, { detail: decision.detail })
+        throw new AppError(decision.code, decision.reason, { detail: decision.detail })
       }
       const { rule, grant } = decision
       const { intent, shortenedBy } = createIntent({

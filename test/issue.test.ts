@@ -52,6 +52,11 @@ const compose = (given: {
     sha256: 'f'.repeat(64),
     files: {},
     ruleCount: 1,
+    rules: [],
+    hosts: [],
+    createExaminer: () => () => [],
+    listRoleQuestions: () => [],
+    findRoles: () => new Set(),
     listQuestions: () => [{ kind: 'team', org: 'acme', team: 'platform' }],
     evaluate: (question) => {
       steps.push('evaluate')
@@ -186,7 +191,13 @@ describe('issuing', () => {
 describe('refusing and failing', () => {
   test('a denial is an entry before the caller hears of it, and nothing is signed', async () => {
     const { issue, steps, entries } = compose({
-      decision: { kind: 'deny', rule, reason: 'No rule lets you in.', detail: 'nearest: x' },
+      decision: {
+        kind: 'deny',
+        code: 'policy_denied',
+        rule,
+        reason: 'No rule lets you in.',
+        detail: 'nearest: x',
+      },
     })
     await expect(issue()).rejects.toMatchObject({
       code: 'policy_denied',
@@ -206,7 +217,7 @@ describe('refusing and failing', () => {
 
   test('a denial that cannot be recorded is answered as the log being down', async () => {
     const { issue } = compose({
-      decision: { kind: 'deny', reason: 'No.', detail: 'no rule' },
+      decision: { kind: 'deny', code: 'policy_denied', reason: 'No.', detail: 'no rule' },
       failAppend: new AppError('audit_unavailable', 'The log cannot be written.'),
     })
     await expect(issue()).rejects.toMatchObject({ code: 'audit_unavailable' })

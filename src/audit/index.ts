@@ -77,7 +77,7 @@ export interface AllowEntry extends EntryBase {
   readonly ask: EntryAsk
   readonly rule: EntryRule
   readonly certificate: EntryCertificate
-  readonly shortenedBy?: 'token'
+  readonly shortenedBy?: 'token' | 'when'
 }
 
 /** Somebody was refused: by policy, or because the token was not accepted (then nobody is named). */

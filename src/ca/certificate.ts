@@ -15,8 +15,9 @@ export interface Holder {
 }
 
 /**
- * Turns a grant into the certificate that will be signed. It ends `ttl` after now, or with the
- * holder's token where that is sooner and the rule does not let it outlive the token.
+ * Turns a grant into the certificate that will be signed. It ends `ttl` after now (the grant's is cut
+ * to the end of the rule's `when` already), or with the holder's token where that is sooner and the
+ * rule does not let it outlive the token.
  * Code: `policy_denied` where the token has ended already.
  */
 export const createIntent = (given: {
@@ -28,7 +29,7 @@ export const createIntent = (given: {
   readonly serial: bigint
   readonly at: Date
   readonly backdateSeconds: number
-}): { readonly intent: CertificateIntent; readonly shortenedBy?: 'token' } => {
+}): { readonly intent: CertificateIntent; readonly shortenedBy?: 'token' | 'when' } => {
   const { grant, holder } = given
   const now = toSeconds(given.at)
   const wanted = now + grant.ttlSeconds
@@ -52,7 +53,8 @@ export const createIntent = (given: {
     criticalOptions: grant.criticalOptions,
     extensions: grant.extensions,
   })
-  return isShortened ? { intent, shortenedBy: 'token' } : { intent }
+  const shortenedBy = isShortened ? 'token' : grant.shortenedBy
+  return shortenedBy === undefined ? { intent } : { intent, shortenedBy }
 }
 
 const maxKeyId = 256

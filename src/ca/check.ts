@@ -6,7 +6,14 @@ import { type Option, parseCertificate } from '../ssh/certificate.ts'
 import { checkPublicKey } from '../ssh/keys.ts'
 import { decodeSignature, type Verifier } from '../ssh/signature.ts'
 import type { CertificateIntent } from './index.ts'
-import { criticalOptions, extensions, isCriticalOption, isExtension } from './options.ts'
+import {
+  criticalOptions,
+  extensions,
+  isCriticalOption,
+  isExtension,
+  isVendorExtension,
+  isVendorValue,
+} from './options.ts'
 
 /** What no certificate of this CA goes beyond, whoever asks for it. */
 export interface Limits {
@@ -71,6 +78,10 @@ const checkOptions = (intent: CertificateIntent): void => {
   }
   const isForced = Object.hasOwn(intent.criticalOptions, 'force-command')
   for (const [name, value] of Object.entries(intent.extensions)) {
+    if (isVendorExtension(name)) {
+      if (!isVendorValue(value)) throw unsound(`the value of ${name} is not sound`)
+      continue
+    }
     if (!isExtension(name)) throw unsound('an extension is not one of ours')
     if (value !== '') throw unsound(`${name} has a value`)
     if (isForced && extensions[name].forwards) throw unsound(`${name} goes around force-command`)

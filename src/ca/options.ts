@@ -1,4 +1,5 @@
 import { parseCidr } from '../lib/address.ts'
+import { isHostName } from '../lib/names.ts'
 
 /** The restrictions we put into a certificate. sshd enforces them only as critical options. */
 export type CriticalOption = 'force-command' | 'source-address'
@@ -45,3 +46,16 @@ export const isCriticalOption = (name: string): name is CriticalOption =>
   Object.hasOwn(criticalOptions, name)
 
 export const isExtension = (name: string): name is Extension => Object.hasOwn(extensions, name)
+
+/**
+ * Whether an extension is a vendor's (PROTOCOL.certkeys: `name@domain`), as GitHub's `login@github.com`.
+ * sshd ignores those, so one can neither restrict nor allow anything there. Not OpenSSH's own domain,
+ * under which later versions may define what takes a guard away.
+ */
+export const isVendorExtension = (name: string): boolean => {
+  const domain = /^[a-z0-9][a-z0-9._-]{0,63}@([a-z0-9.-]{1,100})$/.exec(name)?.[1]
+  return domain !== undefined && isHostName(domain) && !/(?:^|\.)openssh\.com$/.test(domain)
+}
+
+/** The value of a vendor's extension: never empty, and nothing that could forge a line of a log. */
+export const isVendorValue = (value: string): boolean => /^[\x20-\x7e]{1,512}$/.test(value)

@@ -1,13 +1,15 @@
 import type { Identity, MembershipQuestion } from '../identity/index.ts'
-import { formatDuration } from '../lib/duration.ts'
-import { isHostName, isLogin, isPrincipal } from '../lib/names.ts'
-import type { AllowRule, DenyRule, Rule } from './compile.ts'
-import type { Ask, Decision, Grant, Policy, Question } from './index.ts'
+import { fromSeconds, toSeconds } from '../lib/clock.ts'
+import { isHostName, isLogin } from '../lib/names.ts'
+import { expandPrincipals, formatCallerBlock } from './conditions.ts'
+import type { Ask, Condition, Decision, Grant, Policy, Question } from './index.ts'
 import { createHostIndex } from './match.ts'
+import type { AllowRule, Clause, DenyRule, Facts, Requirement, Rule } from './rule.ts'
 import { createMoment, type Moment } from './when.ts'
-import { createNaming, createNeeding, formatWho, type Need, type Who } from './who.ts'
+import { createNaming, createNeeding, dropDoubles, formatWho, type Need, type Who } from './who.ts'
 
-export interface Evaluator extends Pick<Policy, 'evaluate' | 'listQuestions'> {
+export interface Evaluator
+  extends Pick<Policy, 'rules' | 'evaluate' | 'listQuestions' | 'createExaminer'> {
   /** Whether a rule with a `when` names this person, host and login: then the time matters. */
   isTimed(question: Omit<Question, 'at'>): boolean
 }
@@ -24,36 +26,39 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
   const findAllows = createFinder(allows, { crossDots: false })
 
   return {
-    evaluate({ identity, memberships, ask, at }) {
+    rules: Object.freeze([...denies, ...allows]),
+
+    evaluate(question) {
+      const { identity, ask } = question
       const person = formatWho(identity)
       if (!isHostName(ask.host) || !isLogin(ask.login)) {
         return {
           kind: 'deny',
+          code: 'policy_denied',
           reason: 'Write the host and the login in their canonical form.',
           detail: `the ask is not canonical; this person is ${person}`,
         }
       }
-      const moment = createMoment(at)
-      const isNamed = createNaming(identity, memberships)
+      const facts = createFacts(question)
+      const { moment, isNamed } = facts
 
       for (const rule of findDenies(ask.host)) {
         if (!isSelected(rule, ask, identity, moment)) continue
         if (!isNamed(rule.who) || isNamed(rule.except)) continue
         const { ref, sentence } = rule
         const detail = `${place(rule)} denies it; this person is ${person}`
-        return { kind: 'deny', rule: ref, reason: sentence, detail }
+        return { kind: 'deny', code: 'policy_denied', rule: ref, reason: sentence, detail }
       }
 
       const candidates = findAllows(ask.host)
       for (const rule of candidates) {
         if (!isSelected(rule, ask, identity, moment) || !isNamed(rule.who)) continue
-        return decide(rule, ask, person)
+        return decide(rule, facts, person)
       }
       return refuse(candidates, ask, identity, isNamed, person)
     },
 
     listQuestions(identity, ask, at) {
-      // Nobody else is asked about: most callers pay nothing here.
       if (identity.kind !== 'github') return []
       const moment = createMoment(at)
       const findNeed = createNeeding(identity)
@@ -76,6 +81,17 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
       return dropDoubles(questions)
     },
 
+    createExaminer(question) {
+      const facts = createFacts(question)
+      return (rule) => [
+        ...rule.selectors.map((clause) => look(clause, 'selects', facts)),
+        ...(rule.kind === 'deny' ? [] : rule.requirements).map((requirement) => ({
+          ...look(requirement, 'requires', facts),
+          ...describeMiss(requirement, facts),
+        })),
+      ]
+    },
+
     isTimed({ identity, memberships, ask }) {
       const isNamed = createNaming(identity, memberships)
       return [...findDenies(ask.host), ...findAllows(ask.host)].some(
@@ -83,6 +99,26 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
       )
     },
   }
+}
+
+const createFacts = (question: Question): Facts => ({
+  ...question,
+  moment: createMoment(question.at),
+  isNamed: createNaming(question.identity, question.memberships),
+})
+
+const look = (clause: Clause, part: Condition['part'], facts: Facts): Condition => ({
+  key: clause.key,
+  part,
+  isMet: clause.isMet(facts),
+  wanted: clause.describe(),
+  seen: clause.see(facts),
+})
+
+const describeMiss = (requirement: Requirement, facts: Facts) => {
+  if (requirement.isMet(facts)) return {}
+  const { code, reason } = requirement.refuse(facts)
+  return { code, reason }
 }
 
 const createFinder = <T extends AllowRule | DenyRule>(
@@ -113,72 +149,69 @@ const findDenyNeed = ({ who, except }: DenyRule, findNeed: (who: Who) => Need): 
   return questions.length === 0 ? true : questions
 }
 
-const dropDoubles = (questions: readonly MembershipQuestion[]): readonly MembershipQuestion[] => [
-  ...new Map(questions.map((question) => [JSON.stringify(question), question])).values(),
-]
-
 const place = ({ ref }: AllowRule | DenyRule): string =>
   `rule ${ref.name} (${ref.file}:${ref.line})`
 
-/** The rule has been found: what it asks for is met, or refused with what is missing. */
-const decide = (rule: AllowRule, ask: Ask, person: string): Decision => {
-  const deny = (reason: string, detail: string): Decision => ({
-    kind: 'deny',
-    rule: rule.ref,
-    reason,
-    detail: `${place(rule)} decides, but ${detail}; this person is ${person}`,
-  })
-  const names = [...rule.commands.keys()]
-  const command = ask.command === undefined ? undefined : rule.commands.get(ask.command)
-  if (names.length === 0 && ask.command !== undefined) {
-    return deny(
-      'There are no commands for this login: leave the command out.',
-      'it has no commands',
-    )
-  }
-  if (names.length > 0 && command === undefined) {
-    return deny(
-      `Ask for one of the commands: ${names.join(', ')}.`,
-      'no command of its was asked for',
-    )
-  }
-  const most = rule.maxTtlSeconds
-  const ttlSeconds = ask.ttlSeconds ?? rule.ttlSeconds
-  if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > most) {
-    return deny(
-      `Ask for a ttl of at most ${formatDuration(most)}.`,
-      `${ttlSeconds} s were asked for and it gives ${most} s at most`,
-    )
-  }
-  const principals = rule.principals.map((template) =>
-    template.replaceAll(/\{(login|host)\}/g, (_, key: 'login' | 'host') => ask[key]),
-  )
-  if (!principals.every(isPrincipal)) {
-    return deny('The host name is too long for the principal it needs.', 'a principal is too long')
+/** The rule has been found: what it asks for is met, or refused with everything that is missing. */
+const decide = (rule: AllowRule, facts: Facts, person: string): Decision => {
+  const missing = rule.requirements
+    .filter((requirement) => !requirement.isMet(facts))
+    .map((requirement) => requirement.refuse(facts))
+  const [first] = missing
+  if (first !== undefined) {
+    const details = missing.map(({ detail }) => detail).join(', and ')
+    return {
+      kind: 'deny',
+      code: first.code,
+      rule: rule.ref,
+      reason: missing.map(({ reason }) => reason).join(' '),
+      detail: `${place(rule)} decides, but ${details}; this person is ${person}`,
+    }
   }
   return {
     kind: 'allow',
     rule: rule.ref,
-    grant: createGrant(rule, principals, ttlSeconds, command),
+    grant: createGrant(rule, facts),
+    ...(rule.maxPerHour === undefined ? {} : { maxPerHour: rule.maxPerHour }),
+    ...(rule.alert ? { alert: true } : {}),
   }
 }
 
-const createGrant = (
-  rule: AllowRule,
-  principals: readonly string[],
-  ttlSeconds: number,
-  command: string | undefined,
-): Grant =>
-  Object.freeze({
-    principals: Object.freeze([...new Set(principals)].sort()),
-    ttlSeconds,
+const createGrant = (rule: AllowRule, { ask, at, address }: Facts): Grant => {
+  const command = ask.command === undefined ? undefined : rule.commands.get(ask.command)
+  const sources =
+    rule.sourceAddresses === 'caller' ? formatCallerBlock(address) : rule.sourceAddresses
+  const extensions = [...rule.extensions].map(([name, value]) => [
+    name,
+    value.replaceAll('{login}', () => ask.login),
+  ])
+  return Object.freeze({
+    principals: Object.freeze(expandPrincipals(rule.principals, ask)),
+    ...limitTtl(rule, ask.ttlSeconds ?? rule.ttlSeconds, at),
     outliveToken: rule.outliveToken,
     criticalOptions: Object.freeze({
       ...(command === undefined ? {} : { 'force-command': command }),
-      ...(rule.sourceAddresses === undefined ? {} : { 'source-address': rule.sourceAddresses }),
+      ...(sources === undefined ? {} : { 'source-address': sources }),
     }),
-    extensions: Object.freeze(Object.fromEntries(rule.extensions.map((name) => [name, '']))),
+    extensions: Object.freeze(Object.fromEntries(extensions)),
   })
+}
+
+/**
+ * A certificate ends with the time its rule speaks of. Nobody can know the seconds that are left, so
+ * the ttl is cut, asked for or not, and the cut is told, as with the token's end.
+ */
+const limitTtl = (
+  { when }: AllowRule,
+  ttlSeconds: number,
+  at: Date,
+): Pick<Grant, 'ttlSeconds' | 'shortenedBy'> => {
+  const now = toSeconds(at)
+  const end = when?.findEnd(at, fromSeconds(now + ttlSeconds))
+  return end === undefined
+    ? { ttlSeconds }
+    : { ttlSeconds: toSeconds(end) - now, shortenedBy: 'when' }
+}
 
 /**
  * No rule was found. The caller hears only of rules that name the caller; the log hears which rule
@@ -215,5 +248,5 @@ const refuse = (
       : `no rule holds; the nearest, ${place(nearest)}, fails on ${
           late !== undefined ? 'when' : mine.length > 0 ? 'logins' : 'who'
         }`
-  return { kind: 'deny', reason, detail: `${why}; this person is ${person}` }
+  return { kind: 'deny', code: 'policy_denied', reason, detail: `${why}; this person is ${person}` }
 }

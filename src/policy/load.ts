@@ -1,8 +1,48 @@
 import type { Dirent, Stats } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { encodeHex, encodeUtf8, sha256 } from '../lib/bytes.ts'
+import { formatCanonical } from '../lib/json.ts'
 import type { Problem } from '../lib/yaml.ts'
-import { type PolicyOptions, type PolicyResult, parsePolicy, sortProblems } from './parse.ts'
+import { createEntrySet, createRule, createWho } from './compile.ts'
+import {
+  listCautions,
+  listFindings,
+  listStars,
+  listUnknown,
+  listUnmetLabels,
+  type Names,
+} from './consistency.ts'
+import { createEvaluator } from './evaluate.ts'
+import type { Policy, Role, RuleRef } from './index.ts'
+import { createRoles } from './roles.ts'
+import {
+  type Entry,
+  listNames,
+  placeFinding,
+  readSources,
+  type Sources,
+  sortProblems,
+} from './sources.ts'
+import { runTest } from './test.ts'
+import type { WhoShape } from './who-schema.ts'
+
+/** A policy that can be used, or everything that is wrong with it: all files, in order of place. */
+export type PolicyResult =
+  | {
+      readonly ok: true
+      readonly policy: Policy
+      readonly warnings: readonly Problem[]
+      /** What it was made of, for those who explain or compare policies. */
+      readonly sources: Sources
+      readonly names: Names
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
+export interface PolicyOptions {
+  /** `ca.maxTtl` of the configuration, in seconds; where it is absent no rule's ttl is too long. */
+  readonly maxTtlSeconds?: number
+}
 
 const maxFileBytes = 1024 * 1024
 const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\.yaml$/
@@ -65,3 +105,146 @@ const isForeign = ({ mode }: Stats): boolean => (mode & 0o002) !== 0
 
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
+
+/**
+ * Files, by name, as one policy: parsed, checked each for itself and against each other, and then
+ * asked by the files' own tests. Pure: the same files always give the same result.
+ */
+export const parsePolicy = (
+  files: Readonly<Record<string, Uint8Array>>,
+  { maxTtlSeconds = Number.POSITIVE_INFINITY }: PolicyOptions = {},
+): PolicyResult => {
+  const sources = readSources(files)
+  const { rules, tests } = sources
+  const names = createNames(sources)
+  const places = new Map<string, RuleRef>()
+  for (const { shape, yaml, path } of rules) {
+    if (places.has(shape.name)) continue
+    places.set(shape.name, { name: shape.name, file: yaml.file, line: yaml.locate(path).line })
+  }
+  const problems = [
+    ...sources.problems,
+    ...listConflicts(sources, places, names),
+    ...rules.flatMap((entry) =>
+      listFindings(entry.shape, { ...names, maxTtlSeconds }).map((finding) =>
+        placeFinding(entry, finding),
+      ),
+    ),
+  ]
+  if (problems.length > 0) return { ok: false, problems: sortProblems(problems) }
+
+  const sets = new Map([...names.identities].map(([name, set]) => [name, createEntrySet(set)]))
+  const definitions = { ...names, sets }
+  const evaluator = createEvaluator(
+    rules.map(({ shape }) => createRule(shape, places.get(shape.name) as RuleRef, definitions)),
+  )
+  const ruleNames = new Set(places.keys())
+  const failures = tests.flatMap((entry) =>
+    runTest(entry.shape, evaluator, ruleNames).map((finding) =>
+      // A test's own message names it; the key would only be in the way.
+      ({ ...placeFinding(entry, finding), message: finding.message }),
+    ),
+  )
+  if (failures.length > 0) return { ok: false, problems: sortProblems(failures) }
+
+  const texts = listNames(files).map(
+    (name) => [name, Buffer.from(files[name] as Uint8Array).toString('utf8')] as const,
+  )
+  const roles = new Map(
+    [...joinRoles(sources)].map(([role, shapes]) => [role, createWho(shapes, sets)]),
+  )
+  const policy: Policy = Object.freeze({
+    sha256: encodeHex(sha256(encodeUtf8(formatCanonical(texts)))),
+    files: Object.freeze(Object.fromEntries(texts)),
+    ruleCount: rules.length,
+    rules: evaluator.rules,
+    hosts: names.hosts,
+    listQuestions: evaluator.listQuestions,
+    evaluate: evaluator.evaluate,
+    createExaminer: evaluator.createExaminer,
+    ...createRoles(roles),
+  })
+  const warnings = rules.length > 0 ? sortProblems(listWarnings(sources, names)) : [nothing]
+  return { ok: true, policy, warnings, sources, names }
+}
+
+/** What the files define by name. A name whose entry is wrong is known all the same. */
+const createNames = (sources: Sources): Names => ({
+  identities: new Map([
+    ...[...sources.identityNames].map((name) => [name, []] as const),
+    ...sources.identities.map(({ name, shape }) => [name, shape] as const),
+  ]),
+  hostGroups: new Map([
+    ...[...sources.hostGroupNames].map((name) => [name, []] as const),
+    ...sources.hostGroups.map(({ name, shape }) => [name, shape] as const),
+  ]),
+  hosts: Object.freeze(
+    sources.hosts.map(({ shape: { name, labels = {} } }) =>
+      Object.freeze({ name, labels: Object.freeze({ ...labels }) }),
+    ),
+  ),
+})
+
+/** Names that stand for two things, and roles that name nobody's identities. */
+const listConflicts = (
+  { rules, hosts, roles }: Sources,
+  places: ReadonlyMap<string, RuleRef>,
+  { identities }: Names,
+): readonly Problem[] => [
+  ...listDoubles(rules).map(({ entry, first }) => {
+    const { file, line } = places.get(first.shape.name) as RuleRef
+    const message = `is the name of the rule at ${file}:${line} already; choose another`
+    return placeFinding(entry, { path: ['name'], message })
+  }),
+  ...listDoubles(hosts).map(({ entry, first }) => {
+    const { line } = first.yaml.locate(first.path)
+    const message = `is the name of the host at ${first.yaml.file}:${line} already; keep one`
+    return placeFinding(entry, { path: ['name'], message })
+  }),
+  ...roles.flatMap((entry) =>
+    roleNames.flatMap((role) =>
+      listUnknown(role, entry.shape[role] ?? [], identities).map((finding) =>
+        placeFinding(entry, finding),
+      ),
+    ),
+  ),
+]
+
+/** Entries whose name an earlier one has, with that one. */
+const listDoubles = <T extends { readonly name: string }>(entries: readonly Entry<T>[]) => {
+  const known = new Map<string, Entry<T>>()
+  return entries.flatMap((entry) => {
+    const first = known.get(entry.shape.name)
+    if (first === undefined) known.set(entry.shape.name, entry)
+    return first === undefined ? [] : [{ entry, first }]
+  })
+}
+
+const roleNames = ['admin', 'auditor'] as const satisfies readonly Role[]
+
+/** The roles of all the files together. */
+const joinRoles = ({ roles }: Sources): ReadonlyMap<Role, readonly WhoShape[]> =>
+  new Map(roleNames.map((role) => [role, roles.flatMap(({ shape }) => shape[role] ?? [])]))
+
+const listWarnings = (sources: Sources, names: Names): readonly Problem[] => [
+  ...sources.rules.flatMap((entry) =>
+    listCautions(entry.shape, names).map((finding) => placeFinding(entry, finding)),
+  ),
+  ...sources.identities.flatMap((entry) =>
+    listStars('', entry.shape).map(({ path, message }) =>
+      placeFinding(entry, { path: path.slice(1), message }),
+    ),
+  ),
+  ...sources.hostGroups.flatMap((entry) =>
+    listUnmetLabels('', entry.shape, names.hosts).map(({ path, message }) =>
+      placeFinding(entry, { path: path.slice(1), message }),
+    ),
+  ),
+]
+
+const nothing: Problem = {
+  file: '*.yaml',
+  line: 1,
+  column: 1,
+  message: 'there are no rules, so every request is refused; write one',
+}

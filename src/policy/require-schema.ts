@@ -46,13 +46,17 @@ const reason = strictShape({
 const onlyTrue = z.literal(true, { error: 'must be true, or left out' })
 
 const mfa = chooseShape<true | number>((value) =>
-  typeof value === 'string' ? duration : z.literal(true, { error: 'must be true, or an age as 15m' }),
+  typeof value === 'string'
+    ? duration
+    : z.literal(true, { error: 'must be true, or an age as 15m' }),
 )
 
 /** The schema of `require`. */
 export const requirement = chooseShape<RequireShape>((value) =>
   isMap(value) && Object.keys(value).length === 0
-    ? z.custom<RequireShape>(() => false, { error: 'asks for nothing; name something or leave it out' })
+    ? z.custom<RequireShape>(() => false, {
+        error: 'asks for nothing; name something or leave it out',
+      })
     : requireShape,
 )
 

@@ -50,11 +50,7 @@ const allowRule = strictShape({
   sourceAddresses: sourceAddresses.optional(),
   principals: filledList(template).max(32, 'holds more than 32 principals').optional(),
   fleetWide: z.boolean().optional(),
-  maxPerHour: z
-    .int({ error: perHour })
-    .min(1, perHour)
-    .max(maxPerHourLimit, perHour)
-    .optional(),
+  maxPerHour: z.int({ error: perHour }).min(1, perHour).max(maxPerHourLimit, perHour).optional(),
   alert: z.boolean().optional(),
 })
 

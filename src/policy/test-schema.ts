@@ -2,7 +2,16 @@ import { z } from 'zod'
 import { parseAddress } from '../lib/address.ts'
 import { checkedText, chooseShape, filledList, strictShape } from '../lib/shape.ts'
 import { denyCodes } from './index.ts'
-import { cidr, duration, extension, hostName, isMap, ruleName, sentence, testLogin } from './values.ts'
+import {
+  cidr,
+  duration,
+  extension,
+  hostName,
+  isMap,
+  ruleName,
+  sentence,
+  testLogin,
+} from './values.ts'
 import { testWho } from './who-schema.ts'
 
 // The shape of a policy's own tests (DESIGN.md section 5).

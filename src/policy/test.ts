@@ -1,10 +1,10 @@
 import type { Identity, Memberships } from '../identity/index.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { explainUnknown } from '../lib/shape.ts'
-import type { Finding } from './compile.ts'
+import type { Finding } from './consistency.ts'
 import type { Evaluator } from './evaluate.ts'
 import type { Ask, Decision } from './index.ts'
-import type { Expected, TestShape } from './schema.ts'
+import type { Expected, TestShape } from './test-schema.ts'
 import type { TestWhoShape } from './who-schema.ts'
 
 /**
@@ -19,7 +19,7 @@ export const runTest = (
   const { expect } = test
   const named =
     typeof expect === 'string' ? undefined : 'allow' in expect ? expect.allow : expect.deny
-  if (named !== undefined && !ruleNames.has(named)) {
+  if (named !== undefined && !named.includes('_') && !ruleNames.has(named)) {
     return [
       {
         path: ['expect'],
@@ -27,12 +27,19 @@ export const runTest = (
       },
     ]
   }
-  const question = { ...createCaller(test.who), ask: createAsk(test.ask) }
+  const at = new Date(test.at ?? 0)
+  const question = {
+    ...createCaller(test.who, at),
+    ask: createAsk(test.ask),
+    at,
+    ...(test.from === undefined ? {} : { address: test.from }),
+    hasProof: test.ask.proof === true,
+  }
   if (test.at === undefined && evaluator.isTimed(question)) {
     const message = `test "${test.name}": needs "at", since a rule with a when could answer it`
     return [{ path: [], message }]
   }
-  const decision = evaluator.evaluate({ ...question, at: new Date(test.at ?? 0) })
+  const decision = evaluator.evaluate(question)
   return compare(expect, decision).map((message) => ({
     path: ['expect'],
     message: `test "${test.name}": ${message}`,
@@ -47,14 +54,18 @@ const createAsk = ({ host, login, ttl, command, reason }: TestShape['ask']): Ask
   ...(reason === undefined ? {} : { reason }),
 })
 
+const before = (at: Date, seconds: number): Date => new Date(at.getTime() - seconds * 1000)
+
 const nobody = { name: '', groups: [], claims: {}, mfa: false } as const
 
 /** What a test leaves out is empty, and so matched by no rule that names it. */
 const createCaller = (
   who: TestWhoShape,
+  at: Date,
 ): { readonly identity: Identity; readonly memberships: Memberships } => {
   if ('oidc' in who) {
-    const { issuer, subject = '', email, groups = [], claims = {}, client, mfa = false } = who.oidc
+    const { issuer, subject = '', email, groups = [], claims = {}, client } = who.oidc
+    const { mfa = false, tokenAge = 0 } = who.oidc
     const identity: Identity = {
       ...nobody,
       kind: 'oidc',
@@ -62,7 +73,9 @@ const createCaller = (
       subject,
       groups,
       claims,
-      mfa,
+      mfa: mfa !== false,
+      issuedAt: before(at, tokenAge),
+      ...(mfa === false ? {} : { authenticatedAt: before(at, mfa === true ? 0 : mfa) }),
       ...(email === undefined ? {} : { email }),
       ...(client === undefined ? {} : { client }),
     }
@@ -99,8 +112,13 @@ const compare = (expected: Expected, decision: Decision): readonly string[] => {
   const got = describe(decision)
   if (expected === 'deny') return decision.kind === 'deny' ? [] : [`expected deny, got ${got}`]
   if ('deny' in expected) {
-    const isSame = decision.kind === 'deny' && decision.rule?.name === expected.deny
-    return isSame ? [] : [`expected deny by ${expected.deny}, got ${got}`]
+    const { deny, code } = expected
+    const isSame =
+      decision.kind === 'deny' &&
+      (deny.includes('_') ? decision.code === deny : decision.rule?.name === deny) &&
+      (code === undefined || decision.code === code)
+    const want = `deny by ${deny}${code === undefined ? '' : ` with ${code}`}`
+    return isSame ? [] : [`expected ${want}, got ${got}`]
   }
   if (decision.kind === 'deny' || decision.rule.name !== expected.allow) {
     return [`expected allow by ${expected.allow}, got ${got}`]
@@ -110,7 +128,11 @@ const compare = (expected: Expected, decision: Decision): readonly string[] => {
   const differences: readonly (readonly [string, string | undefined, string])[] = [
     ['ttl', expected.ttl && formatDuration(expected.ttl), formatDuration(grant.ttlSeconds)],
     ['principals', formatSet(expected.principals), formatSet(grant.principals)],
-    ['extensions', formatSet(expected.extensions), formatSet(Object.keys(grant.extensions))],
+    [
+      'extensions',
+      formatSet(expected.extensions?.map(({ name, value }) => formatExtension([name, value]))),
+      formatSet(Object.entries(grant.extensions).map(formatExtension)),
+    ],
     ['command', expected.command, options['force-command'] ?? 'none'],
     [
       'sourceAddresses',
@@ -127,6 +149,9 @@ const compare = (expected: Expected, decision: Decision): readonly string[] => {
     .filter(([, want, have]) => want !== undefined && want !== have)
     .map(([name, want, have]) => `expected ${name} ${want}, got ${have}`)
 }
+
+const formatExtension = ([name, value]: readonly [string, string]): string =>
+  value === '' ? name : `${name}=${value}`
 
 function formatSet(items: readonly string[]): string
 function formatSet(items: readonly string[] | undefined): string | undefined

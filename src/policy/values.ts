@@ -90,10 +90,7 @@ export const labels = z
   })
 
 /** Hosts as a file names them: a pattern, the known hosts with a label, or a named group. */
-export type HostShape =
-  | string
-  | { readonly label: string }
-  | { readonly hostGroup: string }
+export type HostShape = string | { readonly label: string } | { readonly hostGroup: string }
 
 const labelled = strictShape({ label })
 const grouped = strictShape({ hostGroup: ruleName })
@@ -161,8 +158,8 @@ const flag = z
 
 /** A vendor's extension as PROTOCOL.certkeys names it; OpenSSH's own domain would take guards away. */
 const isVendorName = (name: string): boolean => {
-  const match = /^[a-z0-9][a-z0-9._-]{0,63}@([a-z0-9.-]{1,100})$/.exec(name)
-  return match !== null && isHostName(match[1] as string) && match[1] !== 'openssh.com'
+  const domain = /^[a-z0-9][a-z0-9._-]{0,63}@([a-z0-9.-]{1,100})$/.exec(name)?.[1]
+  return domain !== undefined && isHostName(domain) && !/(?:^|\.)openssh\.com$/.test(domain)
 }
 
 const vendorWords =

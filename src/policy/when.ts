@@ -155,6 +155,32 @@ export const createWhen = ({
   }
 }
 
+const minuteLength = 60_000
+
+/**
+ * When a `when` that holds at `at` next ceases to, if before `until`. It is looked for at each end of
+ * the window and each midnight; where summer time begins or ends in between, at each minute.
+ */
+export const findWhenEnd = (when: When): ((at: Date, until: Date) => Date | undefined) => {
+  const holds = createWhen(when)
+  const ends = [0, ...(when.between === undefined ? [] : [parseWindow(when.between)?.end ?? 0])]
+  return (at, until) => {
+    const first = readWallTime(at, when.zone)
+    const start = Math.floor(at.getTime() / minuteLength)
+    const last = Math.ceil(until.getTime() / minuteLength)
+    const offset = (time: WallTime, minutes: number) => time.day * 1440 + time.minute - minutes
+    const isSteady =
+      offset(first, start) === offset(readWallTime(new Date(last * minuteLength), when.zone), last)
+    for (let minute = start + 1; minute < last; minute++) {
+      const wall = (first.minute + minute - start) % 1440
+      if (isSteady && !ends.includes(wall)) continue
+      const end = new Date(minute * minuteLength)
+      if (!holds(createMoment(end))) return end
+    }
+    return undefined
+  }
+}
+
 const toDay = (date: string): number => Date.parse(`${date}T00:00:00Z`) / dayLength
 
 /** A `when` in words, for the person it speaks of. */

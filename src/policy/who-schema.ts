@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { isHostName } from '../lib/names.ts'
 import { checkedText, chooseShape, filledList, strictShape } from '../lib/shape.ts'
+import { duration } from './values.ts'
 
 // How a file names people (DESIGN.md section 5, `who`). Everything is compared whole and exactly: there
 // are no patterns here.
@@ -64,7 +66,13 @@ const issuer = checkedText((text) => {
 const email = checkedText((text) =>
   /^[^\s@*?",;<>()[\]\\]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*$/.test(text)
     ? undefined
-    : 'must be one whole address; for a domain name its group or a claim such as hd instead',
+    : 'must be one whole address; for all of a domain write emailDomain',
+)
+
+const emailDomain = checkedText((text) =>
+  isHostName(text) && text.includes('.')
+    ? undefined
+    : 'must be a domain in lower case, as example.com, without "@" or "*"; its subdomains are others',
 )
 
 const scalar = z.custom<string | number | boolean>(
@@ -154,21 +162,21 @@ const oidcEntry = (isDeny: boolean) =>
     issuer,
     subject: exact.optional(),
     email: email.optional(),
+    emailDomain: emailDomain.optional(),
     groups: filledList(exact).optional(),
     claims: claims.optional(),
     client: exact.optional(),
   }).superRefine((entry, context) => {
     const report = (message: string, path: string[] = []) =>
       context.addIssue({ code: 'custom', message, path })
-    const { subject, email: address, groups, claims: map } = entry
-    const names = [subject, address, groups, map, isDeny ? entry.client : undefined]
+    const { subject, email: address, emailDomain: domain, groups, claims: map } = entry
+    const names = [subject, address, domain, groups, map, isDeny ? entry.client : undefined]
     if (names.every((name) => name === undefined)) {
       report('an issuer is everyone it knows: add a subject, email, groups or claims')
     }
-    if (address !== undefined && microsoft.test(new URL(entry.issuer).hostname)) {
-      report('is no identity at Microsoft, where a tenant may set any: use the claim oid', [
-        'email',
-      ])
+    for (const key of ['email', 'emailDomain'] as const) {
+      if (entry[key] === undefined || !microsoft.test(new URL(entry.issuer).hostname)) continue
+      report('is no identity at Microsoft, where a tenant may set any: use the claim oid', [key])
     }
     for (const name of Object.keys(map ?? {})) {
       if (actorClaims.has(name) && isActions(entry.issuer)) {
@@ -256,7 +264,12 @@ const testOidc = strictShape({
     .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
     .optional(),
   client: exact.optional(),
-  mfa: z.boolean().optional(),
+  /** Whether there was a second factor; or how long ago, where its age counts. */
+  mfa: chooseShape<boolean | number>((value) =>
+    typeof value === 'string' ? duration : z.boolean(),
+  ).optional(),
+  /** How old the token is; new where it is left out. */
+  tokenAge: duration.optional(),
 })
 
 export type TestWhoShape =

@@ -81,6 +81,13 @@ const join = (needs: readonly Need[]): Need => {
   return questions.length === 0 ? false : questions
 }
 
+/** Each question once, in the order in which it first came up. */
+export const dropDoubles = (
+  questions: readonly MembershipQuestion[],
+): readonly MembershipQuestion[] => [
+  ...new Map(questions.map((question) => [JSON.stringify(question), question])).values(),
+]
+
 /** An entry of a file as a function. Named identities are sets of their own, and not for here. */
 export const createEntry = (shape: Exclude<WhoShape, { identities: string }>): Entry => {
   if (shape === 'everyone') return { fits: () => true, conditions: [] }
@@ -131,7 +138,7 @@ const createTeamCondition = (
 }
 
 const createOidcEntry = (shape: OidcShape): Entry => {
-  const { issuer, subject, email, groups, client } = shape
+  const { issuer, subject, email, emailDomain, groups, client } = shape
   const claims = Object.entries(shape.claims ?? {}).map(
     ([name, values]) => [name, new Set<string | number | boolean>(values)] as const,
   )
@@ -141,12 +148,19 @@ const createOidcEntry = (shape: OidcShape): Entry => {
       identity.issuer === issuer &&
       (subject === undefined || identity.subject === subject) &&
       (email === undefined || identity.email === email) &&
+      (emailDomain === undefined || findDomain(identity) === emailDomain) &&
       (client === undefined || identity.client === client) &&
       (groups === undefined || groups.some((group) => ours.has(group))) &&
       claims.every(([name, values]) => hasClaim(identity, name, values)),
     conditions: [],
   }
 }
+
+/** The domain of the verified address, after its last `@`; ASCII letters alone lose their case. */
+const findDomain = ({ email }: Identity): string | undefined =>
+  email?.includes('@')
+    ? email.slice(email.lastIndexOf('@') + 1).replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+    : undefined
 
 /** Whether a claim is one of the values, with its type; of a claim that is a list, any entry. */
 const hasClaim = (

@@ -52,6 +52,7 @@ describe('a decision', () => {
     for (const text of ['', '# nothing yet\n', '{}', 'rules: []', 'identities: {}']) {
       expect(decide(load(text), staff, web)).toEqual({
         kind: 'deny',
+        code: 'policy_denied',
         reason: 'No rule lets you log in to web-1 as deploy.',
         detail: `no rule names this host; this person is { oidc: { issuer: "${issuer}", subject: "u-1" } }`,
       })
@@ -93,6 +94,7 @@ describe('a refusal', () => {
       const wanted = ask('web-1', 'deploy', command === undefined ? {} : { command })
       expect(decide(policy, staff, wanted)).toEqual({
         kind: 'deny',
+        code: 'command_required',
         rule: { name: 'a', file: 'policy.yaml', line: 2 },
         reason: 'Ask for one of the commands: setup, teardown.',
         detail: `rule a (policy.yaml:2) decides, but no command of its was asked for; ${who}`,
@@ -104,6 +106,7 @@ describe('a refusal', () => {
     expect(decide(load(rules(rule('a'))), staff, ask('web-1', 'deploy', { command: 'x' }))).toEqual(
       {
         kind: 'deny',
+        code: 'policy_denied',
         rule: { name: 'a', file: 'policy.yaml', line: 2 },
         reason: 'There are no commands for this login: leave the command out.',
         detail: `rule a (policy.yaml:2) decides, but it has no commands; ${who}`,
@@ -117,6 +120,7 @@ describe('a refusal', () => {
       const policy = load(rules(rule('a', { maxTtl: '15m' })))
       expect(decide(policy, staff, ask('web-1', 'deploy', { ttlSeconds }))).toEqual({
         kind: 'deny',
+        code: 'ttl_too_long',
         rule: { name: 'a', file: 'policy.yaml', line: 2 },
         reason: 'Ask for a ttl of at most 15m.',
         detail: `rule a (policy.yaml:2) decides, but ${ttlSeconds} s were asked for and it gives 900 s at most; ${who}`,
@@ -146,6 +150,7 @@ describe('a refusal', () => {
     )
     expect(decide(policy, staff, web)).toEqual({
       kind: 'deny',
+      code: 'policy_denied',
       rule: { name: 'freeze', file: 'policy.yaml', line: 3 },
       reason: 'no deploys today',
       detail: `rule freeze (policy.yaml:3) denies it; ${who}`,
@@ -158,6 +163,7 @@ describe('a refusal', () => {
     )
     expect(decide(policy, staff, web)).toEqual({
       kind: 'deny',
+      code: 'policy_denied',
       reason:
         'You may log in to web-1 as deploy only on mon between 08:00 and 10:00 (Europe/Berlin).',
       detail: `no rule holds; the nearest, rule a (policy.yaml:2), fails on when; ${who}`,
@@ -192,6 +198,7 @@ describe('a refusal', () => {
     const decision = decide(policy, stranger, web)
     expect(decision).toEqual({
       kind: 'deny',
+      code: 'policy_denied',
       reason: 'No rule lets you log in to web-1 as deploy.',
       detail: `no rule holds; the nearest, rule secret-rule (policy.yaml:3), fails on who; this person is { oidc: { issuer: "${issuer}", subject: "u\\"2" } }`,
     })
@@ -231,6 +238,7 @@ describe('an ask', () => {
   ])('for %s as %s is refused, even where every host is allowed [ATTACKS 159]', (host, login) => {
     expect(decide(policy, staff, ask(host, login))).toMatchObject({
       kind: 'deny',
+      code: 'policy_denied',
       reason: 'Write the host and the login in their canonical form.',
     })
   })

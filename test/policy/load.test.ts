@@ -17,7 +17,7 @@ const problem = (more: Readonly<Record<string, unknown>>, maxTtlSeconds?: number
 const emptyList = 'is an empty list, which grants nothing; name something or leave the key out'
 const duration = 'must be a whole number and a unit, as "5m", "90s", "1h" or "1d"'
 const extensions =
-  "must be one of OpenSSH's names: permit-X11-forwarding, permit-agent-forwarding, permit-port-forwarding, permit-pty, permit-user-rc"
+  "must be one of OpenSSH's names: permit-X11-forwarding, permit-agent-forwarding, permit-port-forwarding, permit-pty, permit-user-rc; or { NAME@DOMAIN: VALUE }"
 
 describe('a rule that could mean more than it shows is refused', () => {
   test.each<[string, Record<string, unknown>, string]>([
@@ -204,9 +204,9 @@ describe('a rule that could mean more than it shows is refused', () => {
       'fleetWide: must be true or false',
     ],
     [
-      'the words of issue B',
-      { require: { mfa: '15m' } },
-      'unknown key "require"; known are name, who, hosts, logins, when, commands, ttl, maxTtl, outliveToken, extensions, sourceAddresses, principals, fleetWide',
+      'the words of later issues',
+      { require: { approval: true } },
+      'unknown key "approval"; known are mfa, reason, callerAddresses, tokenMaxAge, proof',
     ],
     [
       'a misspelt key [ATTACKS 140]',
@@ -314,7 +314,7 @@ describe('the problems of a policy', () => {
     [
       'allow: {} [ATTACKS 145]',
       'allow: {}\n',
-      'policy.yaml:1:1: unknown key "allow"; known are identities, rules, tests',
+      'policy.yaml:1:1: unknown key "allow"; known are identities, hostGroups, hosts, roles, rules, tests',
     ],
   ])('are told for a file that is %s', (_name, text, message) => {
     expect(check(text)).toEqual([message])

@@ -191,7 +191,7 @@ describe('a test of the policy’s own', () => {
     ],
     [
       { who: staff, ask: deploy, expect: 'allow' },
-      'expect: must be deny, { deny: RULE } or { allow: RULE, … }',
+      'expect: must be deny, { deny: RULE or CODE } or { allow: RULE, … }',
     ],
     [{ who: staff, ask: deploy, expect: {} }, 'expect: "allow" is missing'],
     [

@@ -52,8 +52,9 @@ const issuedSchema = z
     criticalOptions: z.record(z.string(), z.string()),
     extensions: z.record(z.string(), z.string()),
     host: z.object({ name: z.string() }),
-    shortenedBy: z.literal('token').optional().openapi({
-      description: 'There where the certificate ends with the token, before its ttl has passed.',
+    shortenedBy: z.enum(['token', 'when']).optional().openapi({
+      description:
+        'There where the certificate ends before its ttl has passed: with the token, or with the time the rule speaks of.',
     }),
   })
   .openapi('Certificate')
@@ -118,7 +119,7 @@ export const createCertificatesRoute = (deps: {
   access: 'identity',
   summary: 'Ask for a certificate',
   description:
-    'Certifies the key for one login on one host, if the policy allows it. The certificate is answered only after its entry in the log is durable. It may end sooner than asked for with the token, and then says so; nothing else is ever shortened.',
+    'Certifies the key for one login on one host, if the policy allows it. The certificate is answered only after its entry in the log is durable. It may end sooner than asked for with the token or with the time the rule speaks of, and then says so; nothing else is ever shortened.',
   body: {
     schema: askSchema,
     example: {
@@ -161,6 +162,13 @@ export const createCertificatesRoute = (deps: {
     'weak_key',
     'key_in_use',
     'policy_denied',
+    'mfa_required',
+    'reason_required',
+    'command_required',
+    'ttl_too_long',
+    'address_denied',
+    'token_too_old',
+    'proof_required',
     'insufficient_scope',
     'signer_unavailable',
   ],

@@ -1,0 +1,91 @@
+import type { Identity, Memberships } from '../identity/index.ts'
+import type { WhoShape } from './who-schema.ts'
+
+// Who a rule names, and who asks, in words for people: `policy explain` sets the one beside the other.
+
+type IdentityShapes = ReadonlyMap<string, readonly WhoShape[]>
+
+/** The entries of a `who` in words; identities with what stands under their name. */
+export const describeWho = (entries: readonly WhoShape[], identities: IdentityShapes): string =>
+  entries.map((entry) => describeEntry(entry, identities)).join(', or ')
+
+const describeEntry = (entry: WhoShape, identities: IdentityShapes): string => {
+  if (entry === 'everyone') return 'everyone'
+  if ('identities' in entry) {
+    const members = identities.get(entry.identities) ?? []
+    return `${entry.identities} (${describeWho(members, identities)})`
+  }
+  if ('github' in entry) {
+    const { id, login, org, orgId, team, teamId, app, server } = entry.github
+    return join([
+      id && `GitHub user ${id}${login === undefined ? '' : ` (${login})`}`,
+      org && `org ${org}${pin(orgId)}`,
+      team && `team ${team}${pin(teamId)}`,
+      app && `through app ${app}`,
+      server && `on ${server}`,
+    ])
+  }
+  const { issuer, subject, email, emailDomain, groups, claims, client } = entry.oidc
+  return join([
+    subject && `subject ${subject}`,
+    email && `email ${email}`,
+    emailDomain && `an email at ${emailDomain}`,
+    groups && `group ${groups.join(' or ')}`,
+    ...Object.entries(claims ?? {}).map(([name, values]) => `${name} ${values.join(' or ')}`),
+    client && `through client ${client}`,
+    `of ${issuer}`,
+  ])
+}
+
+const join = (parts: readonly (string | undefined | '')[]): string =>
+  parts.filter((part) => part !== undefined && part !== '').join(' ')
+
+const pin = (id: string | undefined): string => (id === undefined ? '' : ` (id ${id})`)
+
+/** The claims that a `who` compares, by name. */
+export const listClaims = (
+  entries: readonly WhoShape[],
+  identities: IdentityShapes,
+): ReadonlySet<string> =>
+  new Set(
+    entries.flatMap((entry): readonly string[] => {
+      if (entry === 'everyone') return []
+      if ('identities' in entry) {
+        return [...listClaims(identities.get(entry.identities) ?? [], identities)]
+      }
+      return 'oidc' in entry ? Object.keys(entry.oidc.claims ?? {}) : []
+    }),
+  )
+
+/** Who asks, with the memberships that were asked about and the claims that are compared. */
+export const describePerson = (
+  { kind, issuer, subject, name, client, email, groups, claims }: Identity,
+  { orgs, teams }: Memberships,
+  claimNames: ReadonlySet<string>,
+): string => {
+  const through = client === undefined ? [] : [`through ${client}`]
+  if (kind === 'github') {
+    const { host } = new URL(issuer)
+    const memberships = [
+      ...new Set([
+        ...orgs.map(({ login }) => `org ${login}`),
+        ...teams.map(({ org, slug }) => `team ${org}/${slug}`),
+      ]),
+    ]
+    return [
+      `GitHub user ${subject} (${name})`,
+      ...(memberships.length === 0 ? [] : [`in ${memberships.join(', ')}`]),
+      ...(host === 'github.com' ? [] : [`on ${host}`]),
+      ...through,
+    ].join(', ')
+  }
+  return [
+    `subject ${subject} of ${issuer}`,
+    ...(email === undefined ? [] : [`email ${email}`]),
+    groups.length === 0 ? 'in no group' : `groups ${groups.join(', ')}`,
+    ...[...claimNames].map((claim) =>
+      Object.hasOwn(claims, claim) ? `${claim} ${String(claims[claim])}` : `without ${claim}`,
+    ),
+    ...through,
+  ].join(', ')
+}
