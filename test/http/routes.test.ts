@@ -154,7 +154,7 @@ describe('an ask that is not one', () => {
 
   test('more than the rule allows is refused, and never clipped', async () => {
     const response = await service.ask('maya', { ttl: '16m' })
-    expect(await readProblem(response)).toMatchObject({ status: 403, code: 'policy_denied' })
+    expect(await readProblem(response)).toMatchObject({ status: 403, code: 'ttl_too_long' })
   })
 
   test.each([
@@ -271,9 +271,17 @@ describe('GET /openapi.json', () => {
     const refused = paths['/v1/certificates']?.['post']?.responses ?? {}
     const problem = refused['403']?.content['application/problem+json']
     expect(Object.keys(problem?.examples ?? {}).sort()).toEqual([
+      'address_denied',
+      'command_required',
       'insufficient_scope',
       'key_in_use',
+      'mfa_required',
       'policy_denied',
+      'proof_required',
+      'quota_exceeded',
+      'reason_required',
+      'token_too_old',
+      'ttl_too_long',
       'untrusted_peer',
     ])
     const unready = paths['/readyz']?.['get']?.responses['503']?.content ?? {}

@@ -169,6 +169,7 @@ export const createCertificatesRoute = (deps: {
     'address_denied',
     'token_too_old',
     'proof_required',
+    'quota_exceeded',
     'insufficient_scope',
     'signer_unavailable',
   ],
