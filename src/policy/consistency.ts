@@ -161,9 +161,9 @@ const listClaimFindings = (
 /** What is allowed to stand, but may not mean what its author thinks. */
 export const listCautions = (shape: RuleShape, known: Names): readonly Finding[] => [
   ...('principals' in shape ? listFleetWide(shape) : []),
-  ...listStars('who', shape.who),
-  ...listUnmetLabels('hosts', shape.hosts, known.hosts),
-  ...('except' in shape ? listStars('except', shape.except ?? []) : []),
+  ...listStars(['who'], shape.who),
+  ...listUnmetLabels(['hosts'], shape.hosts, known.hosts),
+  ...('except' in shape ? listStars(['except'], shape.except ?? []) : []),
 ]
 
 const listFleetWide = ({ name, principals = [] }: AllowShape): readonly Finding[] =>
@@ -178,34 +178,27 @@ const listFleetWide = ({ name, principals = [] }: AllowShape): readonly Finding[
       : [],
   )
 
-/** What stands under a key of a `who` and has a `*` in it: a pattern elsewhere, plain text here. */
-export const listStars = (key: string, entries: readonly WhoShape[]): readonly Finding[] =>
+/** Where there is a `*` in what is compared whole: a pattern elsewhere, plain text here. */
+export const listStars = (under: Path, entries: readonly WhoShape[]): readonly Finding[] =>
   entries.flatMap((entry, at) => {
     if (entry === 'everyone' || !('oidc' in entry)) return []
-    const { subject, groups, claims } = entry.oidc
-    return Object.entries({ subject: [subject], groups: groups ?? [], ...claims }).flatMap(
-      ([name, values]) =>
-        values.some((value) => typeof value === 'string' && value.includes('*'))
-          ? [
-              {
-                path: [
-                  key,
-                  at,
-                  'oidc',
-                  ...(claims !== undefined && Object.hasOwn(claims, name)
-                    ? ['claims', name]
-                    : [name]),
-                ],
-                message: `${name} is compared whole: "*" stands for itself, it is no pattern here`,
-              },
-            ]
-          : [],
-    )
+    const { subject, groups = [], claims = {} } = entry.oidc
+    const texts: readonly (readonly [Path, readonly unknown[]])[] = [
+      [['subject'], [subject]],
+      [['groups'], groups],
+      ...Object.entries(claims).map(([name, values]) => [['claims', name], values] as const),
+    ]
+    return texts
+      .filter(([, values]) => values.some((one) => typeof one === 'string' && one.includes('*')))
+      .map(([path]) => ({
+        path: [...under, at, 'oidc', ...path],
+        message: `${path.at(-1)} is compared whole: "*" stands for itself, it is no pattern here`,
+      }))
   })
 
 /** Labels that no known host has: they match nothing. */
 export const listUnmetLabels = (
-  key: string,
+  under: Path,
   entries: readonly HostShape[],
   known: readonly KnownHost[],
 ): readonly Finding[] =>
@@ -215,7 +208,7 @@ export const listUnmetLabels = (
     !known.some((host) => hasLabel(host, entry.label))
       ? [
           {
-            path: [key, at, 'label'],
+            path: [...under, at, 'label'],
             message: `no host of the list "hosts" has ${entry.label}, so this matches nothing`,
           },
         ]

@@ -1,25 +1,39 @@
-import type { z } from 'zod'
 import { encodeHex, encodeUtf8, sha256 } from '../lib/bytes.ts'
 import { formatCanonical } from '../lib/json.ts'
-import { isRuleName } from '../lib/names.ts'
-import { listProblems, type Path, type Problem, parseYaml, type YamlFile } from '../lib/yaml.ts'
+import type { Problem } from '../lib/yaml.ts'
+import { createEntrySet, createRule, createWho } from './compile.ts'
 import {
-  createEntrySet,
-  createRule,
-  type Finding,
   listCautions,
   listFindings,
   listStars,
-} from './compile.ts'
-import { createEvaluator, type Evaluator } from './evaluate.ts'
-import type { Policy, RuleRef } from './index.ts'
-import { entryShapes, fileShape, type RuleShape, type TestShape } from './schema.ts'
+  listUnknown,
+  listUnmetLabels,
+  type Names,
+} from './consistency.ts'
+import { createEvaluator } from './evaluate.ts'
+import type { Policy, Role, RuleRef } from './index.ts'
+import { createRoles } from './roles.ts'
+import {
+  type Entry,
+  listNames,
+  placeFinding,
+  readSources,
+  type Sources,
+  sortProblems,
+} from './sources.ts'
 import { runTest } from './test.ts'
 import type { WhoShape } from './who-schema.ts'
 
 /** A policy that can be used, or everything that is wrong with it: all files, in order of place. */
 export type PolicyResult =
-  | { readonly ok: true; readonly policy: Policy; readonly warnings: readonly Problem[] }
+  | {
+      readonly ok: true
+      readonly policy: Policy
+      readonly warnings: readonly Problem[]
+      /** What it was made of, for those who explain or compare policies. */
+      readonly sources: Sources
+      readonly names: Names
+    }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 export interface PolicyOptions {
@@ -35,173 +49,129 @@ export const parsePolicy = (
   files: Readonly<Record<string, Uint8Array>>,
   { maxTtlSeconds = Number.POSITIVE_INFINITY }: PolicyOptions = {},
 ): PolicyResult => {
-  const names = Object.keys(files).sort(compareBytes)
-  const found = readEntries(names.map((name) => [name, files[name] as Uint8Array]))
-  const refs = new Map<string, RuleRef>()
+  const sources = readSources(files)
+  const { rules, tests } = sources
+  const names = createNames(sources)
+  const places = new Map<string, RuleRef>()
+  for (const { shape, yaml, path } of rules) {
+    if (places.has(shape.name)) continue
+    places.set(shape.name, { name: shape.name, file: yaml.file, line: yaml.locate(path).line })
+  }
   const problems = [
-    ...found.problems,
-    ...nameRules(found, refs),
-    ...checkRules(found, maxTtlSeconds),
+    ...sources.problems,
+    ...listConflicts(sources, places, names),
+    ...rules.flatMap((entry) =>
+      listFindings(entry.shape, { ...names, maxTtlSeconds }).map((finding) =>
+        placeFinding(entry, finding),
+      ),
+    ),
   ]
   if (problems.length > 0) return { ok: false, problems: sortProblems(problems) }
 
-  const evaluator = createEvaluator(compileRules(found, refs))
-  const failures = runTests(found, evaluator, new Set(refs.keys()))
+  const sets = new Map([...names.identities].map(([name, set]) => [name, createEntrySet(set)]))
+  const definitions = { ...names, sets }
+  const evaluator = createEvaluator(
+    rules.map(({ shape }) => createRule(shape, places.get(shape.name) as RuleRef, definitions)),
+  )
+  const ruleNames = new Set(places.keys())
+  const failures = tests.flatMap((entry) =>
+    runTest(entry.shape, evaluator, ruleNames).map((finding) =>
+      // A test's own message names it; the key would only be in the way.
+      ({ ...placeFinding(entry, finding), message: finding.message }),
+    ),
+  )
   if (failures.length > 0) return { ok: false, problems: sortProblems(failures) }
 
-  const texts = names.map(
+  const texts = listNames(files).map(
     (name) => [name, Buffer.from(files[name] as Uint8Array).toString('utf8')] as const,
+  )
+  const roles = new Map(
+    [...joinRoles(sources)].map(([role, shapes]) => [role, createWho(shapes, sets)]),
   )
   const policy: Policy = Object.freeze({
     sha256: encodeHex(sha256(encodeUtf8(formatCanonical(texts)))),
     files: Object.freeze(Object.fromEntries(texts)),
-    ruleCount: found.rules.length,
+    ruleCount: rules.length,
+    rules: evaluator.rules,
+    hosts: names.hosts,
     listQuestions: evaluator.listQuestions,
     evaluate: evaluator.evaluate,
+    createExaminer: evaluator.createExaminer,
+    ...createRoles(roles),
   })
-  return { ok: true, policy, warnings: listWarnings(found) }
+  const warnings = rules.length > 0 ? sortProblems(listWarnings(sources, names)) : [nothing]
+  return { ok: true, policy, warnings, sources, names }
 }
 
-/** An entry of a file: what it says, and where. */
-interface Entry<T> {
-  readonly shape: T
-  readonly yaml: YamlFile
-  readonly path: Path
-}
-
-/** What the files say, each entry for itself; what could not be read is a problem instead. */
-interface Entries {
-  readonly identities: readonly (Entry<readonly WhoShape[]> & { readonly name: string })[]
-  /** Every name that identities have, also of those that are wrong: rules that name them are not. */
-  readonly names: ReadonlySet<string>
-  readonly rules: readonly Entry<RuleShape>[]
-  readonly tests: readonly Entry<TestShape>[]
-  readonly problems: readonly Problem[]
-}
-
-const readEntries = (files: readonly (readonly [string, Uint8Array])[]): Entries => {
-  const problems: Problem[] = []
-  const names = new Set<string>()
-  const identities: Entries['identities'][number][] = []
-  const rules: Entry<RuleShape>[] = []
-  const tests: Entry<TestShape>[] = []
-
-  for (const [file, bytes] of files) {
-    const parsed = parseYaml(file, bytes)
-    if (!parsed.ok) {
-      problems.push(...parsed.problems)
-      continue
-    }
-    const { yaml } = parsed
-    /** The entry as a list of one; of none, and its problems noted, where it is wrong. */
-    const read = <T>(schema: z.ZodType<T>, value: unknown, path: Path): Entry<T>[] => {
-      const result = schema.safeParse(value)
-      if (result.success) return [{ shape: result.data, yaml, path }]
-      problems.push(...explain(yaml, result.error, path))
-      return []
-    }
-    // An empty file, or one of comments only, is no mistake: it says nothing.
-    read(fileShape, yaml.value ?? {}, [])
-    const entries = listEntries(yaml.value)
-    for (const [name, value] of entries.identities) {
-      const path = ['identities', name]
-      const message = explainName(name, names)
-      if (message !== undefined) problems.push({ file, ...yaml.locateKey(path), message })
-      names.add(name)
-      const set = read<readonly WhoShape[]>(entryShapes.identities, value, path)
-      identities.push(...set.map((entry) => ({ ...entry, name })))
-    }
-    for (const [at, value] of entries.rules.entries()) {
-      rules.push(...read<RuleShape>(entryShapes.rules, value, ['rules', at]))
-    }
-    for (const [at, value] of entries.tests.entries()) {
-      tests.push(...read<TestShape>(entryShapes.tests, value, ['tests', at]))
-    }
-  }
-  return { identities, names, rules, tests, problems }
-}
-
-const explainName = (name: string, known: ReadonlySet<string>): string | undefined => {
-  if (!isRuleName(name)) {
-    return 'identities are named with lower-case letters, digits and hyphens, at most 64'
-  }
-  return known.has(name)
-    ? `the name ${name} stands for other identities already; choose another`
-    : undefined
-}
-
-/** Gives each rule its place, by its name, and finds the names that are given twice. */
-const nameRules = ({ rules }: Entries, refs: Map<string, RuleRef>): readonly Problem[] =>
-  rules.flatMap((entry) => {
-    const { name } = entry.shape
-    const known = refs.get(name)
-    if (known === undefined) {
-      const { line } = entry.yaml.locate(entry.path)
-      refs.set(name, { name, file: entry.yaml.file, line })
-      return []
-    }
-    const message = `is the name of the rule at ${known.file}:${known.line} already; choose another`
-    return [place(entry, { path: ['name'], message })]
-  })
-
-const checkRules = (found: Entries, maxTtlSeconds: number): readonly Problem[] => {
-  const identities = new Map<string, readonly WhoShape[]>(
-    [...found.names].map((name) => [name, []]),
-  )
-  for (const { name, shape } of found.identities) identities.set(name, shape)
-  return found.rules.flatMap((entry) =>
-    listFindings(entry.shape, { identities, maxTtlSeconds }).map((finding) =>
-      place(entry, finding),
+/** What the files define by name. A name whose entry is wrong is known all the same. */
+const createNames = (sources: Sources): Names => ({
+  identities: new Map([
+    ...[...sources.identityNames].map((name) => [name, []] as const),
+    ...sources.identities.map(({ name, shape }) => [name, shape] as const),
+  ]),
+  hostGroups: new Map([
+    ...[...sources.hostGroupNames].map((name) => [name, []] as const),
+    ...sources.hostGroups.map(({ name, shape }) => [name, shape] as const),
+  ]),
+  hosts: Object.freeze(
+    sources.hosts.map(({ shape: { name, labels = {} } }) =>
+      Object.freeze({ name, labels: Object.freeze({ ...labels }) }),
     ),
-  )
-}
-
-const compileRules = ({ identities, rules }: Entries, refs: ReadonlyMap<string, RuleRef>) => {
-  const sets = new Map(identities.map(({ name, shape }) => [name, createEntrySet(shape)]))
-  return rules.map(({ shape }) => createRule(shape, refs.get(shape.name) as RuleRef, sets))
-}
-
-const runTests = (
-  { tests }: Entries,
-  evaluator: Evaluator,
-  ruleNames: ReadonlySet<string>,
-): readonly Problem[] =>
-  tests.flatMap((entry) =>
-    runTest(entry.shape, evaluator, ruleNames).map((finding) =>
-      // A test's own message names it; the key would only be in the way.
-      ({ ...place(entry, finding), message: finding.message }),
-    ),
-  )
-
-const listWarnings = ({ identities, rules }: Entries): readonly Problem[] => {
-  if (rules.length === 0) return [nothing]
-  const ofRules = rules.flatMap((entry) =>
-    listCautions(entry.shape).map((finding) => place(entry, finding)),
-  )
-  const ofIdentities = identities.flatMap((entry) =>
-    listStars([], entry.shape).map((finding) => place(entry, finding)),
-  )
-  return sortProblems([...ofRules, ...ofIdentities])
-}
-
-const place = ({ yaml, path }: Entry<unknown>, finding: Finding): Problem => ({
-  file: yaml.file,
-  ...yaml.locate([...path, ...finding.path]),
-  message: `${describeKey(finding.path)}${finding.message}`,
+  ),
 })
 
-/** The entries of a file, also of one whose other keys are wrong: then they hide nothing. */
-const listEntries = (file: unknown) => {
-  const { identities, rules, tests } = { ...(isMap(file) ? file : {}) }
-  return {
-    identities: isMap(identities) ? Object.entries(identities) : [],
-    rules: Array.isArray(rules) ? (rules as readonly unknown[]) : [],
-    tests: Array.isArray(tests) ? (tests as readonly unknown[]) : [],
-  }
+/** Names that stand for two things, and roles that name nobody's identities. */
+const listConflicts = (
+  { rules, hosts, roles }: Sources,
+  places: ReadonlyMap<string, RuleRef>,
+  { identities }: Names,
+): readonly Problem[] => [
+  ...listDoubles(rules).map(({ entry, first }) => {
+    const { file, line } = places.get(first.shape.name) as RuleRef
+    const message = `is the name of the rule at ${file}:${line} already; choose another`
+    return placeFinding(entry, { path: ['name'], message })
+  }),
+  ...listDoubles(hosts).map(({ entry, first }) => {
+    const { line } = first.yaml.locate(first.path)
+    const message = `is the name of the host at ${first.yaml.file}:${line} already; keep one`
+    return placeFinding(entry, { path: ['name'], message })
+  }),
+  ...roles.flatMap((entry) =>
+    roleNames.flatMap((role) =>
+      listUnknown(role, entry.shape[role] ?? [], identities).map((finding) =>
+        placeFinding(entry, finding),
+      ),
+    ),
+  ),
+]
+
+/** Entries whose name an earlier one has, with that one. */
+const listDoubles = <T extends { readonly name: string }>(entries: readonly Entry<T>[]) => {
+  const known = new Map<string, Entry<T>>()
+  return entries.flatMap((entry) => {
+    const first = known.get(entry.shape.name)
+    if (first === undefined) known.set(entry.shape.name, entry)
+    return first === undefined ? [] : [{ entry, first }]
+  })
 }
 
-const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+const roleNames = ['admin', 'auditor'] as const satisfies readonly Role[]
+
+/** The roles of all the files together. */
+const joinRoles = ({ roles }: Sources): ReadonlyMap<Role, readonly WhoShape[]> =>
+  new Map(roleNames.map((role) => [role, roles.flatMap(({ shape }) => shape[role] ?? [])]))
+
+const listWarnings = (sources: Sources, names: Names): readonly Problem[] => [
+  ...sources.rules.flatMap((entry) =>
+    listCautions(entry.shape, names).map((finding) => placeFinding(entry, finding)),
+  ),
+  ...sources.identities.flatMap((entry) =>
+    listStars([], entry.shape).map((finding) => placeFinding(entry, finding)),
+  ),
+  ...sources.hostGroups.flatMap((entry) =>
+    listUnmetLabels([], entry.shape, names.hosts).map((finding) => placeFinding(entry, finding)),
+  ),
+]
 
 const nothing: Problem = {
   file: '*.yaml',
@@ -209,34 +179,3 @@ const nothing: Problem = {
   column: 1,
   message: 'there are no rules, so every request is refused; write one',
 }
-
-const explain = (
-  yaml: YamlFile,
-  error: Pick<z.ZodError, 'issues'>,
-  under: Path,
-): readonly Problem[] =>
-  listProblems(yaml, {
-    issues: error.issues.map((issue) => ({
-      ...issue,
-      path: [...under, ...issue.path],
-      message:
-        issue.code === 'custom' && issue.params?.['atKey'] === true
-          ? issue.message
-          : `${describeKey(issue.path as Path)}${issue.message}`,
-    })),
-  })
-
-/** The key a problem is about, as the start of its sentence. */
-const describeKey = (path: Path): string => {
-  const key = path.findLast((step) => typeof step === 'string')
-  return key === undefined ? '' : `${key}: `
-}
-
-const compareBytes = (a: string, b: string): number =>
-  Buffer.compare(Buffer.from(a), Buffer.from(b))
-
-/** In order of their place: files by the bytes of their names, then lines. */
-export const sortProblems = (problems: readonly Problem[]): readonly Problem[] =>
-  [...problems].sort(
-    (a, b) => compareBytes(a.file, b.file) || a.line - b.line || a.column - b.column,
-  )
