@@ -481,7 +481,7 @@ describe('a who that names nobody, or everybody, or someone by what they can cha
     'such as the address %s: there are no rules by domain [ATTACKS 103]',
     (email) => {
       expect(problem([{ oidc: { issuer: 'https://accounts.google.com', email } }])).toEqual([
-        'email: must be one whole address; for all of a domain write emailDomain',
+        'email: must be one whole address; for a domain name its group or a claim such as hd instead',
       ])
     },
   )
