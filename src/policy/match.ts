@@ -74,35 +74,37 @@ const findPiece = (piece: string, text: string, from: number, end: number): numb
 
 /**
  * Which of many lists of patterns match a host, by their index, ascending. Names are looked up at
- * once, patterns by what stands before their first wildcard, so that ten thousand stay quick.
+ * once, patterns by what stands before their first wildcard, and each pattern is tried once however
+ * many lists hold it, so that ten thousand stay quick.
  */
 export const createHostIndex = (
   lists: readonly (readonly string[])[],
   options: { readonly crossDots: boolean },
 ): ((host: string) => readonly number[]) => {
-  const exact = new Map<string, number[]>()
-  const byPrefix = new Map<string, { readonly matches: Matcher; readonly index: number }[]>()
+  const holders = new Map<string, number[]>()
   for (const [index, patterns] of lists.entries()) {
-    for (const pattern of patterns) {
-      const wild = pattern.search(/[*?]/)
-      if (wild < 0) insert(exact, pattern, index)
-      else
-        insert(byPrefix, pattern.slice(0, wild), {
-          matches: createMatcher(pattern, options),
-          index,
-        })
-    }
+    for (const pattern of new Set(patterns)) insert(holders, pattern, index)
+  }
+  const byPrefix = new Map<string, { readonly pattern: string; readonly matches: Matcher }[]>()
+  for (const pattern of holders.keys()) {
+    const wild = pattern.search(/[*?]/)
+    if (wild < 0) continue
+    insert(byPrefix, pattern.slice(0, wild), { pattern, matches: createMatcher(pattern, options) })
   }
   const lengths = [...new Set([...byPrefix.keys()].map((prefix) => prefix.length))]
   return (host) => {
-    const found = new Set(exact.get(host))
-    for (const length of lengths) {
-      if (length > host.length) continue
-      for (const { matches, index } of byPrefix.get(host.slice(0, length)) ?? []) {
-        if (!found.has(index) && matches(host)) found.add(index)
-      }
-    }
-    return [...found].sort((a, b) => a - b)
+    const matching = lengths
+      .filter((length) => length <= host.length)
+      .flatMap((length) => byPrefix.get(host.slice(0, length)) ?? [])
+      .filter(({ matches }) => matches(host))
+      .map(({ pattern }) => pattern)
+    const found = [host, ...matching].flatMap((pattern) => {
+      const indices = holders.get(pattern)
+      return indices === undefined ? [] : [indices]
+    })
+    // One list is in order already, and without doubles.
+    if (found.length <= 1) return found[0] ?? []
+    return [...new Set(found.flat())].sort((a, b) => a - b)
   }
 }
 

@@ -31,10 +31,14 @@ const createPerson = (identity: Identity): Person => ({
   groups: new Set(identity.groups),
 })
 
-/** A function, with its answers kept: many rules name the same set. */
+/** A set this short is looked at sooner than its answer is found again. */
+const shortSet = 4
+
+/** A function, with its answers for long sets kept: many rules may name the same identities. */
 const remember = <T>(answer: (set: EntrySet) => T): ((set: EntrySet) => T) => {
   const known = new Map<EntrySet, T>()
   return (set) => {
+    if (set.length <= shortSet) return answer(set)
     const old = known.get(set)
     if (old !== undefined) return old
     const answered = answer(set)

@@ -460,6 +460,20 @@ describe('a who that names nobody, or everybody, or someone by what they can cha
     expect(problem(who)).toEqual([message])
   })
 
+  test.each([
+    ['583231', 'id: must stand in quotes: "583231"'],
+    [
+      '12345678901234567890',
+      'id: must stand in quotes, with every digit: YAML rounds a number this long',
+    ],
+    ['1e3', 'id: must stand in quotes: "1000"'],
+    ['"12345678901234567890"', 'id: must be a number in quotes, as "583231"'],
+    ['-1', 'id: must stand in quotes, with every digit: YAML rounds a number this long'],
+  ])('such as the id %s, which YAML may have changed [ATTACKS 149]', (id, message) => {
+    const text = `rules: [{ name: a, who: [{ github: { id: ${id} } }], hosts: [a], logins: [b], ttl: 5m }]`
+    expect(check(text).map((line) => line.replace(/^\S+: /, ''))).toEqual([message])
+  })
+
   test.each(['common', 'organizations', 'consumers'])(
     'such as the Microsoft tenant %s, which is all tenants [ATTACKS 102]',
     (tenant) => {
