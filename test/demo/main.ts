@@ -38,6 +38,10 @@ const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => stopping.abort())
 }
+// npm passes a signal on to the shell it runs us by, which dies of it without passing it on to us.
+const parent = process.ppid
+const isOrphaned = () => process.env['npm_lifecycle_event'] === 'demo' && process.ppid !== parent
+setInterval(() => isOrphaned() && stopping.abort(), 500).unref()
 // A terminal that has been closed takes no more lines, and everything still has to be ended.
 stdout.on('error', () => {})
 

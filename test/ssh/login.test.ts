@@ -152,7 +152,7 @@ describe('a certificate of ours is refused', () => {
   test('for another login', async () => {
     const { path } = await certify()
     const login = ownLogin === 'nobody' ? 'daemon' : 'nobody'
-    await expectRefused(web1, () => attempt(path, { login }), refusals.principal)
+    await expectRefused(web1, () => attempt(path, { login }), refusals.login)
   })
 
   test('a second after its end, ATTACKS 41', async () => {

@@ -5,6 +5,8 @@ import type { Sshd } from './sshd.ts'
 /** Why an sshd refuses a certificate, in its own words. */
 export const refusals = {
   principal: /Certificate does not contain an authorized principal/,
+  /** An sshd that isn't root's refuses any other login earlier, for it can't look it up. */
+  login: /Certificate does not contain an authorized principal|User \S+ not allowed/,
   expired: /Certificate invalid: expired/,
   early: /Certificate invalid: not yet valid/,
   address: /not from a permitted source address/,
