@@ -118,8 +118,10 @@ export const ensurePackages = async (
   if (missing.length === 0) return
   const machine = readMachine()
   if (!isInstallable(machine)) throw new Error(explainMissing(missing, machine))
-  tell(`${missing.join(', ')}: missing, and installed now; no service is started`)
-  await withoutServices(() => install(missing))
+  await withoutServices(() => {
+    tell(`${missing.join(', ')}: missing, and installed now; no service is started`)
+    return install(missing)
+  })
   const absent = missing.filter(isMissing)
   if (absent.length > 0) throw new Error(explainMissing(absent, machine))
 }

@@ -1,5 +1,4 @@
-import type { Sshd } from '../ssh/sshd.ts'
-import { quotePath } from '../ssh/sshd.ts'
+import { quotePath, type Sshd } from '../ssh/sshd.ts'
 
 /** What the demo writes in place of an admin. */
 
