@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createLog } from './audit/chain.ts'
 import type { Store } from './audit/index.ts'
 import { appendPolicy } from './audit/policies.ts'
+import { openRecent } from './audit/recent.ts'
 import { verifyTail } from './audit/verify.ts'
 import { type Authority, createAuthority } from './ca/index.ts'
 import type { Signer } from './ca/signer.ts'
@@ -11,6 +12,7 @@ import { openAgentSigner } from './ca/signers/agent.ts'
 import { createCaKeyFile, openFileSigner } from './ca/signers/file.ts'
 import { type Config, readSecret } from './config.ts'
 import { AppError } from './errors.ts'
+import { createAlert } from './http/alert.ts'
 import { createHttp, type Http } from './http/index.ts'
 import { createMetrics, createMetricsFetch } from './http/metrics.ts'
 import type { Place } from './http/place.ts'
@@ -102,6 +104,7 @@ export const build = async (config: Config, overrides: Overrides = {}): Promise<
     const store = overrides.store ?? (await openStore(join(config.dataDir, 'postern.db')))
     opened.push(() => store.close())
     await checkTail(store)
+    const recent = await openRecent({ store, now: clock() })
 
     // The signature.
     const authority = await openAuthority(config, { clock, ...overrides })
@@ -118,9 +121,19 @@ export const build = async (config: Config, overrides: Overrides = {}): Promise<
     // The door.
     const currentPolicy = () => policy
     const { backdateSeconds } = config.ca
-    const issue = createIssue({ currentPolicy, authority, log, clock, random, backdateSeconds })
     const metrics = createMetrics(config.metrics.listen !== undefined)
     const { publicUrl, trustedProxies, limits } = config
+    const issue = createIssue({
+      currentPolicy,
+      authority,
+      log,
+      clock,
+      random,
+      backdateSeconds,
+      recent,
+      audience: publicUrl,
+      alert: createAlert({ logger, metrics }),
+    })
     const http = createHttp({
       issue,
       pool,

@@ -116,3 +116,15 @@ export const exitOf = (code: Code): number => {
   const row: { kind: Kind; exit?: number } = codes[code]
   return row.exit ?? kinds[row.kind].exit
 }
+
+/** What an entry of the log says of a request that failed; of a fault of our own, all that is known. */
+export const describeFailure = (error: unknown) => {
+  const known = error instanceof AppError ? error : undefined
+  const isDenial = known?.kind === 'denied' || known?.kind === 'unauthenticated'
+  return {
+    type: isDenial ? ('deny' as const) : ('error' as const),
+    code: known?.code ?? 'internal',
+    reason: known?.message ?? 'Something went wrong on our side.',
+    detail: known?.detail ?? (error instanceof Error ? error.message : String(error)),
+  }
+}

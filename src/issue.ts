@@ -1,13 +1,17 @@
-import type { EntryAsk, EntryIdentity, EntryLookUp, EntryRequest, Log } from './audit/index.ts'
+import type {
+  AllowEntry,
+  EntryAsk,
+  EntryIdentity,
+  EntryLookUp,
+  EntryRequest,
+  Log,
+} from './audit/index.ts'
+import { type Place, quotaExceeded, type Recent } from './audit/recent.ts'
 import { createIntent } from './ca/certificate.ts'
 import type { Authority, CertificateIntent, PublicKey } from './ca/index.ts'
-import { AppError } from './errors.ts'
-import {
-  type Caller,
-  formatIdentity,
-  type MembershipQuestion,
-  type Memberships,
-} from './identity/index.ts'
+import { checkProof, type Proof } from './ca/proof.ts'
+import { AppError, describeFailure } from './errors.ts'
+import { type Caller, formatIdentity, formatLookUp } from './identity/index.ts'
 import { type Clock, formatTime, fromSeconds } from './lib/clock.ts'
 import { createSerial, type Random } from './lib/ids.ts'
 import type { Ask, Policy, RuleRef } from './policy/index.ts'
@@ -17,6 +21,7 @@ export interface IssueRequest {
   readonly caller: Caller
   readonly ask: Ask
   readonly publicKey: PublicKey
+  readonly proof?: Proof
   readonly request: EntryRequest
 }
 
@@ -49,10 +54,16 @@ export const createIssue = (deps: {
   readonly clock: Clock
   readonly random: Random
   readonly backdateSeconds: number
+  /** Proofs that were used, and how much each rule has issued. */
+  readonly recent: Recent
+  /** What a proof must have been made for: our public URL. */
+  readonly audience: string
+  /** Hears of each certificate by a rule that says `alert: true`. */
+  readonly alert: (entry: AllowEntry) => void
 }): Issue => {
-  const { authority, log, clock, random, backdateSeconds } = deps
+  const { authority, log, clock, random, backdateSeconds, recent, audience } = deps
 
-  return async ({ caller, ask, publicKey, request }) => {
+  return async ({ caller, ask, publicKey, proof, request }) => {
     const at = clock()
     const policy = deps.currentPolicy()
     const { identity } = caller
@@ -64,23 +75,27 @@ export const createIssue = (deps: {
       ask: { ...ask, fingerprint: publicKey.fingerprint },
       lookUps: [],
     }
+    let place: Place | undefined
     try {
+      if (proof !== undefined) {
+        const use = (hash: string) => recent.useProof(hash, at)
+        facts.proof = checkProof({ proof, publicKey, audience, at, use })
+      }
       const questions = policy.listQuestions(identity, ask, at)
       const memberships = await caller.findMemberships(questions)
       facts.lookUps = questions.map((question) => formatLookUp(question, memberships))
 
-      const decision = policy.evaluate({
-        identity,
-        memberships,
-        ask,
-        at,
-        address: request.address,
-      })
+      const { address } = request
+      const hasProof = facts.proof !== undefined
+      const decision = policy.evaluate({ identity, memberships, ask, at, address, hasProof })
       if (decision.rule !== undefined) facts.rule = decision.rule
       if (decision.kind === 'deny') {
         throw new AppError(decision.code, decision.reason, { detail: decision.detail })
       }
-      const { rule, grant } = decision
+      const { rule, grant, maxPerHour: most } = decision
+      place = await recent.takePlace(rule.name, most, at)
+      if (most !== undefined) facts.quota = { used: place?.used ?? most, most }
+      if (place === undefined) throw quotaExceeded(rule.name, most)
       const { intent, shortenedBy } = createIntent({
         grant,
         rule,
@@ -96,7 +111,16 @@ export const createIssue = (deps: {
       const contents = formatContents(intent)
       const shortened = shortenedBy === undefined ? {} : { shortenedBy }
       const signed = { ...contents, ca: authority.fingerprint, text: certified.text }
-      await log.append({ type: 'allow', ...facts, rule, certificate: signed, ...shortened })
+      const entry: AllowEntry = {
+        type: 'allow',
+        ...facts,
+        rule,
+        certificate: signed,
+        ...shortened,
+        ...(decision.alert === true ? { alert: true } : {}),
+      }
+      await log.append(entry)
+      if (entry.alert === true) deps.alert(entry)
       return {
         certificate: certified.text,
         ...contents,
@@ -105,6 +129,7 @@ export const createIssue = (deps: {
         ...shortened,
       }
     } catch (error) {
+      place?.release()
       const failure = describeFailure(error)
       // The log itself failed: there is no certificate and nothing more to write.
       if (failure.code !== 'audit_unavailable') await log.append({ ...facts, ...failure })
@@ -121,7 +146,9 @@ interface Facts {
   readonly identity: EntryIdentity
   readonly ask: EntryAsk
   lookUps: readonly EntryLookUp[]
+  proof?: string
   rule?: RuleRef
+  quota?: { readonly used: number; readonly most: number }
 }
 
 const formatContents = ({ publicKey: _, serial, ...intent }: CertificateIntent) => ({
@@ -130,26 +157,3 @@ const formatContents = ({ publicKey: _, serial, ...intent }: CertificateIntent) 
   validAfter: formatTime(fromSeconds(intent.validAfter)),
   validBefore: formatTime(fromSeconds(intent.validBefore)),
 })
-
-const formatLookUp = (question: MembershipQuestion, { orgs, teams }: Memberships): EntryLookUp =>
-  question.kind === 'org'
-    ? {
-        question: `org ${question.org}`,
-        answer: orgs.some(({ login }) => login === question.org) ? 'active' : 'none',
-      }
-    : {
-        question: `team ${question.org}/${question.team}`,
-        answer: teams.some(({ org, slug }) => org === question.org && slug === question.team)
-          ? 'active'
-          : 'none',
-      }
-
-const describeFailure = (error: unknown) => {
-  const known = error instanceof AppError ? error : undefined
-  return {
-    type: known?.kind === 'denied' ? ('deny' as const) : ('error' as const),
-    code: known?.code ?? 'internal',
-    reason: known?.message ?? 'Something went wrong on our side.',
-    detail: known?.detail ?? (error instanceof Error ? error.message : String(error)),
-  }
-}

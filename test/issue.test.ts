@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Entry, Log } from '../src/audit/index.ts'
+import type { Recent } from '../src/audit/recent.ts'
 import type { Authority, CertificateIntent, PublicKey } from '../src/ca/index.ts'
 import { AppError } from '../src/errors.ts'
 import type { Caller, Identity, Memberships } from '../src/identity/index.ts'
@@ -35,6 +36,11 @@ const allow: Decision = {
   },
 }
 
+const unlimited: Recent = {
+  useProof: () => true,
+  takePlace: async () => ({ used: 1, release: () => {} }),
+}
+
 /** The parts around the use case, as small working records that note the order in which they are used. */
 const compose = (given: {
   readonly decision?: Decision
@@ -44,6 +50,7 @@ const compose = (given: {
   readonly failCertify?: Error
   readonly failAppend?: AppError
   readonly at?: () => Date
+  readonly recent?: Recent
 }) => {
   const entries: Entry[] = []
   const steps: string[] = []
@@ -100,6 +107,9 @@ const compose = (given: {
     clock: given.at ?? (() => at),
     random: (length) => new Uint8Array(length).fill(7),
     backdateSeconds: 60,
+    recent: given.recent ?? unlimited,
+    audience: 'https://postern.example.com',
+    alert: (entry) => steps.push(`alert ${entry.rule.name}`),
   })
   const ask = {
     host: 'runner-17.example.com',

@@ -69,14 +69,14 @@ interface Shape {
 
 const refusal: Shape = {
   required: ['request', 'code', 'reason', 'detail'],
-  optional: ['policy', 'identity', 'lookUps', 'ask', 'rule'],
+  optional: ['policy', 'identity', 'lookUps', 'ask', 'rule', 'proof', 'quota'],
 }
 
 /** The members of each type of entry, beside `type` and `time`. */
 const shapes: Readonly<Record<string, Shape>> = {
   allow: {
     required: ['request', 'identity', 'lookUps', 'ask', 'rule', 'certificate'],
-    optional: ['policy', 'shortenedBy'],
+    optional: ['policy', 'shortenedBy', 'proof', 'quota', 'alert'],
   },
   deny: refusal,
   error: refusal,

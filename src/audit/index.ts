@@ -45,6 +45,15 @@ export interface EntryAsk {
 export interface EntryLookUp {
   readonly question: string
   readonly answer: string
+  /** The ids GitHub answered with, where the membership is active. */
+  readonly orgId?: string
+  readonly teamId?: string
+}
+
+/** How much of a rule's `maxPerHour` was used, with this ask. */
+export interface EntryQuota {
+  readonly used: number
+  readonly most: number
 }
 
 export interface EntryRule {
@@ -78,6 +87,11 @@ export interface AllowEntry extends EntryBase {
   readonly rule: EntryRule
   readonly certificate: EntryCertificate
   readonly shortenedBy?: 'token' | 'when'
+  /** The SHA-256 of the bytes the proof of possession was made over, in hex. */
+  readonly proof?: string
+  readonly quota?: EntryQuota
+  /** The rule asks that somebody hears of it at once. */
+  readonly alert?: true
 }
 
 /** Somebody was refused: by policy, or because the token was not accepted (then nobody is named). */
@@ -88,6 +102,8 @@ export interface DenyEntry extends EntryBase {
   readonly lookUps?: readonly EntryLookUp[]
   readonly ask?: EntryAsk
   readonly rule?: EntryRule
+  readonly proof?: string
+  readonly quota?: EntryQuota
   readonly code: string
   /** The sentence the caller read. */
   readonly reason: string
@@ -103,6 +119,8 @@ export interface ErrorEntry extends EntryBase {
   readonly lookUps?: readonly EntryLookUp[]
   readonly ask?: EntryAsk
   readonly rule?: EntryRule
+  readonly proof?: string
+  readonly quota?: EntryQuota
   readonly code: string
   readonly reason: string
   readonly detail: string

@@ -17,6 +17,8 @@ export type DecisionLabel = 'allow' | 'deny' | 'error'
 export interface Metrics {
   countRequest(figures: RequestFigures): void
   countDecision(decision: DecisionLabel): void
+  /** Counts a certificate by a rule that says `alert: true`. */
+  countAlert(): void
   /** The figures in Prometheus' text format. */
   format(): Promise<string>
   readonly contentType: string
@@ -49,6 +51,11 @@ export const createMetrics = (withProcess: boolean): Metrics => {
     labelNames: ['decision'] as const,
     registers,
   })
+  const alerts = new Counter({
+    name: 'postern_alerts_total',
+    help: 'Certificates by rules that say alert: true.',
+    registers,
+  })
   return Object.freeze({
     countRequest(figures: RequestFigures) {
       requests.inc({ route: figures.route, status: figures.status, code: figures.code })
@@ -56,6 +63,9 @@ export const createMetrics = (withProcess: boolean): Metrics => {
     },
     countDecision(decision: DecisionLabel) {
       decisions.inc({ decision })
+    },
+    countAlert() {
+      alerts.inc()
     },
     format: () => registry.metrics(),
     contentType: registry.contentType,

@@ -91,6 +91,20 @@ export const formatIdentity = (identity: Identity) => {
   }
 }
 
+/** A question and what GitHub answered as plain JSON data, for log entries. */
+export const formatLookUp = (asked: MembershipQuestion, { orgs, teams }: Memberships) => {
+  if (asked.kind === 'org') {
+    const question = `org ${asked.org}`
+    const found = orgs.find(({ login }) => login === asked.org)
+    return found ? { question, answer: 'active', orgId: found.id } : { question, answer: 'none' }
+  }
+  const question = `team ${asked.org}/${asked.team}`
+  const found = teams.find(({ org, slug }) => org === asked.org && slug === asked.team)
+  return found
+    ? { question, answer: 'active', orgId: found.orgId, teamId: found.id }
+    : { question, answer: 'none' }
+}
+
 /** No membership was asked for, or the identity has none. */
 export const noMemberships: Memberships = Object.freeze({ orgs: [], teams: [] })
 

@@ -75,7 +75,7 @@ const ttl =
 const reason =
   'The reason is not valid: send at most 512 characters, none of them a control character.'
 const command = 'The command is not a name: send the name of one of the commands of the rule.'
-const known = 'Known are publicKey, host, login, ttl, command, reason.'
+const known = 'Known are publicKey, host, login, ttl, command, reason, proof.'
 
 describe('an ask that is not one', () => {
   test.each([

@@ -34,6 +34,21 @@ const askSchema = z
       .refine((text) => !unprintable.test(text))
       .optional()
       .openapi({ description: 'Why, in a sentence for the log. At most 512 characters.' }),
+    proof: z
+      .strictObject({
+        time: z.string().openapi({
+          description:
+            'When it was signed, RFC 3339 in UTC; within a minute of the service’s clock.',
+        }),
+        signature: z.string().openapi({
+          description: 'What `ssh-keygen -Y sign -n postern-request@v1` wrote: an armored SSHSIG.',
+        }),
+      })
+      .optional()
+      .openapi({
+        description:
+          'Proof that you hold the private key: its signature over the RFC 8785 JSON of the other members as they are sent, with `audience` (this service’s public URL) and `time`. Good once. Some rules require it.',
+      }),
   })
   .openapi('Ask')
 
@@ -88,13 +103,17 @@ const mistakes = {
     message:
       'The reason is not valid: send at most 512 characters, none of them a control character.',
   },
+  proof: {
+    code: 'invalid_request',
+    message: 'The proof is not valid: send {"time": …, "signature": …}, both strings.',
+  },
 } as const satisfies MemberErrors
 
 const mistake = (member: keyof typeof mistakes) =>
   new AppError(mistakes[member].code, mistakes[member].message)
 
 /** The ask in canonical form, each member refused by its own code. */
-const parseAsk = (body: z.output<typeof askSchema>): Ask => {
+const parseAsk = (body: Omit<z.output<typeof askSchema>, 'proof'>): Ask => {
   const { host, login, ttl, command, reason } = body
   if (!isHostName(host)) throw mistake('host')
   if (!isLogin(login)) throw mistake('login')
@@ -161,6 +180,7 @@ export const createCertificatesRoute = (deps: {
     'unsupported_key_type',
     'weak_key',
     'key_in_use',
+    'pop_failed',
     'policy_denied',
     'mfa_required',
     'reason_required',
@@ -174,16 +194,24 @@ export const createCertificatesRoute = (deps: {
     'signer_unavailable',
   ],
   async handle(c, caller) {
-    const body = checkShape(askSchema, await readJson(c), mistakes)
-    const ask = parseAsk(body)
-    const publicKey = parsePublicKey(body.publicKey)
+    const { proof: signed, ...wanted } = checkShape(askSchema, await readJson(c), mistakes)
+    const ask = parseAsk(wanted)
+    const publicKey = parsePublicKey(wanted.publicKey)
+    const proof = signed === undefined ? {} : { proof: { ...signed, wanted } }
     const { id, address } = c.get('facts')
     try {
-      const issued = await deps.issue({ caller, ask, publicKey, request: { id, address } })
+      const issued = await deps.issue({
+        caller,
+        ask,
+        publicKey,
+        ...proof,
+        request: { id, address },
+      })
       deps.metrics.countDecision('allow')
       return answerJson(c, 201, issued)
     } catch (error) {
-      const isDenial = error instanceof AppError && error.kind === 'denied'
+      const isDenial =
+        error instanceof AppError && (error.kind === 'denied' || error.code === 'pop_failed')
       deps.metrics.countDecision(isDenial ? 'deny' : 'error')
       throw error
     }

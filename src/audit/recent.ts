@@ -1,0 +1,147 @@
+import { AppError } from '../errors.ts'
+import { toSeconds } from '../lib/clock.ts'
+import type { Store } from './store.ts'
+
+/** A certificate that counts against a rule's ceiling. */
+export interface Place {
+  /** How many the rule has issued in the hour before, with this one. */
+  readonly used: number
+  /** Gives the place back: the certificate was not issued after all. */
+  release(): void
+}
+
+/**
+ * What the newest entries of the log say that a new ask is weighed against. It outlives a restart,
+ * since it is read from the log, and holds for one process, as the log itself does.
+ */
+export interface Recent {
+  /** Marks a proof as used; false where it has been used before. At most `proofSeconds` are remembered. */
+  useProof(hash: string, at: Date): boolean
+  /**
+   * Counts one more certificate by a rule. Undefined, and nothing counted, where that would be more
+   * than `most` in an hour. Code: `audit_unavailable` where the log cannot be read.
+   */
+  takePlace(rule: string, most: number | undefined, at: Date): Promise<Place | undefined>
+}
+
+/** The refusal of a certificate that would be one more than a rule may issue in an hour. */
+export const quotaExceeded = (rule: string, most = 0): AppError =>
+  new AppError(
+    'quota_exceeded',
+    `All ${most} certificates that may be issued for this in an hour have been: try again later.`,
+    { detail: `rule ${rule} has maxPerHour: ${most}` },
+  )
+
+/** A proof is good for a minute before and after its own time: past two minutes its time refuses it. */
+const proofSeconds = 120
+const hourSeconds = 3600
+/** As many as the highest ceiling: of older ones nothing needs to be known. */
+const keptPlaces = 1000
+const pageSize = 1000
+/** Entries stand in the order of their appends, which is nearly that of their times. */
+const slackSeconds = 300
+
+/** Reads what must be remembered of the log's last minutes; its last hour once a rule has a ceiling. */
+export const openRecent = async (deps: {
+  readonly store: Pick<Store, 'head' | 'read'>
+  readonly now: Date
+}): Promise<Recent> => {
+  const { store } = deps
+  const last = (await store.head())?.seq ?? 0
+  const proofs = new Map<string, number>()
+  await walkBack(store, last, toSeconds(deps.now) - proofSeconds, ({ proof, time }) => {
+    if (proof !== undefined) proofs.set(proof, time)
+  })
+
+  const places = new Map<string, number[]>()
+  const keep = (rule: string, times: readonly number[]) => {
+    places.set(rule, [...times].sort((a, b) => a - b).slice(-keptPlaces))
+  }
+  let earlier: Promise<void> | undefined
+  /** Certificates from before this process began. */
+  const readEarlier = async (now: number): Promise<void> => {
+    const found = new Map<string, number[]>()
+    await walkBack(store, last, now - hourSeconds, ({ rule, time }) => {
+      if (rule === undefined) return
+      const times = found.get(rule)
+      if (times === undefined) found.set(rule, [time])
+      else if (times.length < keptPlaces) times.push(time)
+    })
+    for (const [rule, times] of found) keep(rule, [...times, ...(places.get(rule) ?? [])])
+  }
+
+  return Object.freeze({
+    useProof(hash: string, at: Date) {
+      const now = toSeconds(at)
+      for (const [old, time] of proofs) {
+        if (time + proofSeconds >= now) break
+        proofs.delete(old)
+      }
+      if (proofs.has(hash)) return false
+      proofs.set(hash, now)
+      return true
+    },
+    async takePlace(rule: string, most: number | undefined, at: Date) {
+      const now = toSeconds(at)
+      if (most !== undefined) {
+        earlier ??= readEarlier(now)
+        await earlier.catch((error: unknown) => {
+          // The next ask reads again.
+          earlier = undefined
+          throw error
+        })
+      }
+      const times = (places.get(rule) ?? []).filter((time) => time > now - hourSeconds)
+      if (most !== undefined && times.length >= most) return undefined
+      keep(rule, [...times, now])
+      return {
+        used: times.length + 1,
+        release() {
+          const kept = places.get(rule) ?? []
+          const index = kept.indexOf(now)
+          if (index >= 0) keep(rule, kept.toSpliced(index, 1))
+        },
+      }
+    },
+  })
+}
+
+interface Remembered {
+  readonly time: number
+  /** Of a certificate, the rule that allowed it. */
+  readonly rule?: string
+  readonly proof?: string
+}
+
+/** Visits the entries from `seq` back to a time in seconds, newest first. */
+const walkBack = async (
+  store: Pick<Store, 'read'>,
+  seq: number,
+  since: number,
+  visit: (entry: Remembered) => void,
+): Promise<void> => {
+  for (let end = seq; end > 0; end -= pageSize) {
+    const from = Math.max(1, end - pageSize + 1)
+    const rows = await store.read(from, end - from + 1)
+    for (const { body } of rows.toReversed()) {
+      const entry = readEntry(body)
+      if (entry.time < since - slackSeconds) return
+      if (entry.time >= since) visit(entry)
+    }
+  }
+}
+
+/** Only what is needed, unverified: at a start the newest entries have been verified already. */
+const readEntry = (body: string): Remembered => {
+  const entry = JSON.parse(body) as {
+    readonly type: string
+    readonly time: string
+    readonly rule?: { readonly name: string }
+    readonly proof?: string
+  }
+  return {
+    time: Date.parse(entry.time) / 1000,
+    ...(entry.type === 'allow' && entry.rule !== undefined ? { rule: entry.rule.name } : {}),
+    ...(entry.proof === undefined ? {} : { proof: entry.proof }),
+  }
+}
