@@ -6,6 +6,7 @@ import { auditList, auditShow, auditVerify } from './commands/audit.ts'
 import { caShow } from './commands/ca.ts'
 import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy.ts'
+import { policyExplain } from './commands/policy-explain.ts'
 import { serve } from './commands/serve.ts'
 import { systemd } from './commands/systemd.ts'
 import { createOutput, type Output, type Sink } from './output.ts'
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
   init,
   caShow,
   policyCheck,
+  policyExplain,
   auditList,
   auditShow,
   auditVerify,

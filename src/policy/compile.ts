@@ -33,6 +33,15 @@ export const createWho = (shapes: readonly WhoShape[], sets: IdentitySets): Who 
   return [createEntrySet(shapes), ...named].filter((set) => set.length > 0)
 }
 
+/** Entries of a `who`, with those of named identities in place of the name. */
+export const expandWho = (
+  shapes: readonly WhoShape[],
+  identities: Names['identities'],
+): readonly WhoShape[] =>
+  shapes.flatMap((shape) =>
+    isReference(shape) ? (identities.get(shape.identities) ?? []) : [shape],
+  )
+
 /** Patterns and names of hosts, with groups and labels expanded to what they stand for. */
 export const expandHosts = (
   shapes: readonly HostShape[],
@@ -53,6 +62,7 @@ export const createRule = (shape: RuleShape, ref: RuleRef, definitions: Definiti
   const base = {
     ref: Object.freeze(ref),
     who: createWho(shape.who, definitions.sets),
+    people: expandWho(shape.who, definitions.identities),
     hosts: expandHosts(shape.hosts, definitions),
     ...(shape.when === undefined
       ? {}
@@ -69,7 +79,7 @@ export const createRule = (shape: RuleShape, ref: RuleRef, definitions: Definiti
     : createAllowRule(shape, base, definitions)
 }
 
-type Base = Pick<Rule, 'ref' | 'who' | 'hosts' | 'when'>
+type Base = Pick<Rule, 'ref' | 'who' | 'people' | 'hosts' | 'when'>
 
 const createDenyRule = (shape: DenyShape, base: Base, definitions: Definitions): DenyRule => {
   const matchers = shape.logins.map((pattern) => createMatcher(pattern, { crossDots: true }))
@@ -84,6 +94,7 @@ const createDenyRule = (shape: DenyShape, base: Base, definitions: Definitions):
     isLogin,
     sentence: shape.deny,
     except,
+    spared: expandWho(shape.except ?? [], definitions.identities),
     selectors: [
       ...selectors,
       ...(except.length === 0

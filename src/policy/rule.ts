@@ -3,6 +3,7 @@ import type { ConditionKey, DenyCode, Question, RuleRef } from './index.ts'
 import type { AllowShape, DenyShape } from './schema.ts'
 import type { Moment } from './when.ts'
 import type { Who } from './who.ts'
+import type { WhoShape } from './who-schema.ts'
 
 /** A question, and what is worked out of it once for all the rules. */
 export interface Facts extends Question {
@@ -31,6 +32,8 @@ export interface Requirement extends Clause {
 interface Selectors {
   readonly ref: RuleRef
   readonly who: Who
+  /** The entries of `who` as their file has them; of named identities, what stands under the name. */
+  readonly people: readonly WhoShape[]
   /** Patterns; groups and labels are expanded. Empty where no known host has the label. */
   readonly hosts: readonly string[]
   readonly isLogin: (login: string, identity: Identity) => boolean
@@ -49,6 +52,8 @@ export interface DenyRule extends Selectors {
   readonly shape: DenyShape
   readonly sentence: string
   readonly except: Who
+  /** The entries of `except`, like `people`. */
+  readonly spared: readonly WhoShape[]
 }
 
 /** An allow rule: what a person it names may have. */

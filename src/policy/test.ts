@@ -58,8 +58,8 @@ const before = (at: Date, seconds: number): Date => new Date(at.getTime() - seco
 
 const nobody = { name: '', groups: [], claims: {}, mfa: false } as const
 
-/** What a test leaves out is empty, and so matched by no rule that names it. */
-const createCaller = (
+/** A person as tests write one. What is left out is empty, and so matched by no rule that names it. */
+export const createCaller = (
   who: TestWhoShape,
   at: Date,
 ): { readonly identity: Identity; readonly memberships: Memberships } => {

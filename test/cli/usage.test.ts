@@ -129,9 +129,9 @@ describe('no switch (ATTACKS 114, 332)', () => {
         ].map(([, variable]) => `${name}: ${variable}`),
       )
     expect(reading.sort()).toEqual([
-      'cli/commands/policy.ts: POSTERN_CONFIG',
       'cli/commands/systemd.ts: POSTERN_CONFIG',
       'cli/output.ts: NO_COLOR',
+      'cli/policies.ts: POSTERN_CONFIG',
       'cli/process.ts: NODE_OPTIONS',
       'cli/process.ts: NODE_TLS_REJECT_UNAUTHORIZED',
       'config.ts: POSTERN_CONFIG',

@@ -1,8 +1,8 @@
-import { resolve } from 'node:path'
 import { AppError } from '../../errors.ts'
 import { formatProblem } from '../../lib/yaml.ts'
 import { loadPolicy } from '../../policy/load.ts'
-import { type Command, type Context, jsonOption, readConfig } from '../command.ts'
+import { type Command, jsonOption } from '../command.ts'
+import { findPolicy } from '../policies.ts'
 
 export const policyCheck: Command = {
   name: 'policy check',
@@ -39,21 +39,6 @@ export const policyCheck: Command = {
     )
     return 0
   },
-}
-
-/** A directory that is named needs no configuration; where there is one, its `ca.maxTtl` counts. */
-const findPolicy = async (
-  context: Context,
-  argument: string | undefined,
-): Promise<{ readonly dir: string; readonly maxTtlSeconds?: number }> => {
-  const isConfigured =
-    context.configFile !== undefined || context.env['POSTERN_CONFIG'] !== undefined
-  if (argument !== undefined && !isConfigured) return { dir: resolve(context.cwd, argument) }
-  const { policyDir, ca } = await readConfig(context)
-  return {
-    dir: argument === undefined ? policyDir : resolve(context.cwd, argument),
-    maxTtlSeconds: ca.maxTtlSeconds,
-  }
 }
 
 const count = (number: number, noun: string): string =>

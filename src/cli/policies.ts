@@ -1,0 +1,46 @@
+import { resolve } from 'node:path'
+import { AppError } from '../errors.ts'
+import { formatProblem } from '../lib/yaml.ts'
+import type { PolicyResult } from '../policy/parse.ts'
+import { type Context, type Option, readConfig } from './command.ts'
+
+// The directories of policy files that commands work with.
+
+/** A policy that has loaded. */
+export type Loaded = Extract<PolicyResult, { readonly ok: true }>
+
+/** A directory that is named needs no configuration; where there is one, its `ca.maxTtl` counts. */
+export const findPolicy = async (
+  context: Context,
+  argument: string | undefined,
+): Promise<{ readonly dir: string; readonly maxTtlSeconds?: number }> => {
+  const isConfigured =
+    context.configFile !== undefined || context.env['POSTERN_CONFIG'] !== undefined
+  if (argument !== undefined && !isConfigured) return { dir: resolve(context.cwd, argument) }
+  const { policyDir, ca } = await readConfig(context)
+  return {
+    dir: argument === undefined ? policyDir : resolve(context.cwd, argument),
+    maxTtlSeconds: ca.maxTtlSeconds,
+  }
+}
+
+/** @throws AppError `invalid_policy` with every problem, each with its file and line. */
+export const checkLoaded = (result: PolicyResult, dir: string): Loaded => {
+  if (result.ok) return result
+  throw new AppError('invalid_policy', result.problems.map(formatProblem).join('\n'), {
+    hint: `postern policy check ${dir}`,
+  })
+}
+
+export const timeOption: Option = {
+  flags: '--at <time>',
+  summary: 'at this time, as 2026-11-22T10:00:00Z (default: now)',
+  check: (text) =>
+    parseTime(text) === undefined ? 'Write a time as 2026-11-22T10:00:00Z.' : undefined,
+}
+
+export const parseTime = (text: string): Date | undefined => {
+  const at = new Date(text)
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/.test(text)
+  return isTime && !Number.isNaN(at.getTime()) ? at : undefined
+}
