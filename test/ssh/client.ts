@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os'
+import { expect } from 'vitest'
 import { execute, type Outcome } from '../tools.ts'
 import { quotePath, type Sshd } from './sshd.ts'
 
@@ -53,4 +54,27 @@ export const logIn = (attempt: LoginAttempt): Promise<Outcome> => {
 export const transfer = (attempt: LoginAttempt & { readonly input: string }): Promise<Outcome> => {
   const { login = ownLogin, input } = attempt
   return execute('sftp', [...listArgs(attempt), '-b', '-', '--', `${login}@127.0.0.1`], { input })
+}
+
+/** Why an sshd refuses a certificate, in its own words. */
+export const refusals = {
+  principal: /Certificate does not contain an authorized principal/,
+  /** An sshd that isn't root's refuses any other login earlier, for it can't look it up. */
+  login: /Certificate does not contain an authorized principal|User \S+ not allowed/,
+  expired: /Certificate invalid: expired/,
+  early: /Certificate invalid: not yet valid/,
+  address: /not from a permitted source address/,
+} as const
+
+/** A login that must be refused, by this host for this reason. */
+export const expectRefused = async (
+  sshd: Sshd,
+  logIn: () => Promise<Outcome>,
+  reason: RegExp,
+): Promise<void> => {
+  const before = sshd.readLog().length
+  const { code, stdout, stderr } = await logIn()
+  expect({ code, stdout }).toEqual({ code: 255, stdout: '' })
+  expect(stderr).toContain('Permission denied (publickey)')
+  await sshd.waitForLog(reason, before)
 }

@@ -12,8 +12,7 @@ import { parsePublicKey } from '../../src/ssh/keys.ts'
 import { authorityTypes } from '../ca/keys.ts'
 import { createDirectory, createKeyFile, startAgent } from '../ca/tools.ts'
 import { authenticator, execute } from '../tools.ts'
-import { logIn, ownLogin, transfer } from './client.ts'
-import { expectRefused, refusals } from './refusal.ts'
+import { expectRefused, logIn, ownLogin, refusals, transfer } from './client.ts'
 import { startSshd } from './sshd.ts'
 
 const directory = createDirectory()
