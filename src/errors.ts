@@ -40,6 +40,7 @@ export const codes = {
   authentication_required: { kind: 'unauthenticated', title: 'A token is needed' },
   invalid_token: { kind: 'unauthenticated', title: 'The token is not accepted' },
   pop_failed: { kind: 'unauthenticated', title: 'The proof of possession is not accepted' },
+  token_expired: { kind: 'unauthenticated', title: 'The token has expired' },
   policy_denied: { kind: 'denied', title: 'The policy does not allow this' },
   mfa_required: { kind: 'denied', title: 'A second factor is needed' },
   reason_required: { kind: 'denied', title: 'A reason is needed' },

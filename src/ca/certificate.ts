@@ -18,7 +18,7 @@ export interface Holder {
  * Turns a grant into the certificate that will be signed. It ends `ttl` after now (the grant's is cut
  * to the end of the rule's `when` already), or with the holder's token where that is sooner and the
  * rule does not let it outlive the token.
- * Code: `policy_denied` where the token has ended already.
+ * Code: `token_expired` where the token has ended already.
  */
 export const createIntent = (given: {
   readonly grant: Grant
@@ -38,7 +38,7 @@ export const createIntent = (given: {
   // A token is taken for a minute past its end (clocks differ), but leaves no time for a certificate.
   if (isShortened && tokenEnd <= now) {
     throw new AppError(
-      'policy_denied',
+      'token_expired',
       'The certificate may not outlive your token, and the token has expired: send a fresh one.',
       { detail: 'the token ended within the leeway, and the rule does not say outliveToken' },
     )

@@ -1,11 +1,5 @@
 import { parseAddress } from '../lib/address.ts'
 
-/** Whether a listener on this host name or address can be reached from this machine alone. */
-export const isLoopback = (host: string): boolean => {
-  const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
-  return bare === 'localhost' || bare === '::1' || /^127(?:\.\d{1,3}){3}$/.test(bare)
-}
-
 /** A hop as proxies write it: an address, or one with a port behind it. */
 const parseHop = (text: string): string | undefined => {
   const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(text)?.[1] ?? text.replace(/^([\d.]+):\d+$/, '$1')

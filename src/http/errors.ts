@@ -57,6 +57,7 @@ const closing: ReadonlySet<Code> = new Set([
 const challenges: { readonly [code in Code]?: string } = {
   authentication_required: 'Bearer',
   invalid_token: 'Bearer error="invalid_token"',
+  token_expired: 'Bearer error="invalid_token"',
   pop_failed: 'Bearer',
   insufficient_scope: 'Bearer error="insufficient_scope"',
 }

@@ -3,11 +3,12 @@ import {
   type Cidr,
   createAddressMatcher,
   formatAddressBlock,
+  isLoopbackHost,
   parseAddress,
 } from '../lib/address.ts'
 import { createId, type Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
-import { findClientAddress, isLoopback } from './address.ts'
+import { findClientAddress } from './address.ts'
 import { checkDeclaredLength } from './body.ts'
 import type { Bindings, HttpContext, Middleware } from './context.ts'
 import type { Gate } from './gate.ts'
@@ -90,7 +91,7 @@ export const holdGate =
 /** Over plain HTTP beyond this machine only a trusted proxy is served: it has ended TLS before us. */
 export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[]): Middleware => {
   const isTrusted = createAddressMatcher(trustedProxies)
-  const isExposed = listening.kind === 'tcp' && !listening.isTls && !isLoopback(listening.host)
+  const isExposed = listening.kind === 'tcp' && !listening.isTls && !isLoopbackHost(listening.host)
   return async (c, next) => {
     const peer = parseAddress(c.env.incoming?.socket.remoteAddress ?? '')
     if (isExposed && !probes.has(c.req.path) && (peer === undefined || !isTrusted(peer))) {
@@ -113,7 +114,7 @@ export const checkHost = (listening: Listening, publicUrl: string): Middleware =
     host,
     port === '' ? `${hostname}:${protocol === 'https:' ? 443 : 80}` : host,
   ])
-  const isLocal = listening.kind === 'unix' || isLoopback(listening.host)
+  const isLocal = listening.kind === 'unix' || isLoopbackHost(listening.host)
   return async (c, next) => {
     const named = (c.req.header('host') ?? new URL(c.req.url).host).toLowerCase()
     if (!probes.has(c.req.path) && !own.has(named) && !(isLocal && isLoopbackName(named, c))) {

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { isLoopbackHost } from '../lib/address.ts'
 import { providerUnavailable } from './index.ts'
 
 /** The fetch a provider is given. */
@@ -70,8 +71,5 @@ export const parseProviderUrl = (text: string): URL | undefined => {
   if (url === null || url.username !== '' || url.password !== '') return undefined
   if (text.includes('#') || !/^https?:\/\/[^\s\\]+$/.test(text)) return undefined
   if (url.protocol === 'https:') return url
-  return url.protocol === 'http:' && isLoopback(url.hostname) ? url : undefined
+  return url.protocol === 'http:' && isLoopbackHost(url.hostname) ? url : undefined
 }
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)

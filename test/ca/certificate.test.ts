@@ -82,7 +82,7 @@ describe('an intent', () => {
   test.each([0, -1, -60])('is none where the token ended %i s from now', (seconds) => {
     expect(() => intend({ expiresAt: inSeconds(seconds) })).toThrow(
       expect.objectContaining({
-        code: 'policy_denied',
+        code: 'token_expired',
         message:
           'The certificate may not outlive your token, and the token has expired: send a fresh one.',
       }),

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { findClientAddress, isLoopback } from '../../src/http/address.ts'
-import { type Cidr, createAddressMatcher, parseCidr } from '../../src/lib/address.ts'
+import { findClientAddress } from '../../src/http/address.ts'
+import {
+  type Cidr,
+  createAddressMatcher,
+  isLoopbackHost,
+  parseCidr,
+} from '../../src/lib/address.ts'
 
 const isTrusted = createAddressMatcher(
   ['10.0.0.0/8', 'fd00::/8'].map((text) => parseCidr(text) as Cidr),
@@ -41,12 +46,12 @@ describe('the client address', () => {
 
 describe('loopback', () => {
   test.each(['localhost', '127.0.0.1', '127.1.2.3', '::1', '[::1]'])('is %s', (host) => {
-    expect(isLoopback(host)).toBe(true)
+    expect(isLoopbackHost(host)).toBe(true)
   })
   test.each(['0.0.0.0', '::', '10.0.0.1', 'localhost.example.com', '127.example.com', ''])(
     'is not "%s"',
     (host) => {
-      expect(isLoopback(host)).toBe(false)
+      expect(isLoopbackHost(host)).toBe(false)
     },
   )
 })

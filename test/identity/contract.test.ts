@@ -16,7 +16,7 @@ describeProvider('an OIDC issuer', async () => {
     mintFor: (person) => fake.mintFor(person),
     listBadTokens: async () => ({
       'for another audience': await fake.mint({ aud: 'another-service' }),
-      expired: await fake.mint({}, { expiresIn: -1 }),
+      expired: await fake.mint({}, { expiresIn: -60 }),
       'without a subject': await fake.mint({ sub: undefined }),
       'of an unknown key': await fake.mint({}, { header: { kid: 'key-of-mallory' } }),
       'with the signature of another': (await fake.mint()).replace(/[^.]*$/, 'A'.repeat(86)),

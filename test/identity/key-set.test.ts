@@ -45,8 +45,8 @@ describe('the keys of an issuer', () => {
         return fetch(input, init)
       },
     })
-    const token = await fake.mint({}, { expiresIn: 4 })
-    expect(await refusalOf(provider.authenticate(token))).toEqual(refused('exp has passed'))
+    const token = await fake.mint({}, { expiresIn: 4 - 60 })
+    expect(await refusalOf(provider.authenticate(token))).toEqual(refused('jose: ERR_JWT_EXPIRED'))
   })
 
   // ATTACKS 105
@@ -186,7 +186,7 @@ describe('while the issuer is down', () => {
 
   test('a token that has ended is refused all the same', async () => {
     fake.switches.discovery = 'down'
-    const token = await fake.mint({}, { expiresIn: 0 })
+    const token = await fake.mint({}, { expiresIn: -60 })
     expect(await refusalOf(createTestProvider(fake, clock).authenticate(token))).toEqual(
       refused('exp has passed'),
     )

@@ -181,6 +181,7 @@ export const createCertificatesRoute = (deps: {
     'weak_key',
     'key_in_use',
     'pop_failed',
+    'token_expired',
     'policy_denied',
     'mfa_required',
     'reason_required',
@@ -211,7 +212,7 @@ export const createCertificatesRoute = (deps: {
       return answerJson(c, 201, issued)
     } catch (error) {
       const isDenial =
-        error instanceof AppError && (error.kind === 'denied' || error.code === 'pop_failed')
+        error instanceof AppError && (error.kind === 'denied' || error.kind === 'unauthenticated')
       deps.metrics.countDecision(isDenial ? 'deny' : 'error')
       throw error
     }

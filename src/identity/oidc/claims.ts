@@ -29,8 +29,8 @@ const maxTime = 253_402_300_799
  * The registered claims (RFC 7519 section 4.1, OpenID Connect Core section 3.1.3.7), each of
  * exactly the type it should have.
  *
- * `nbf` and `iat` have 60 seconds of leeway. `exp` has none: a certificate ends with its token, so
- * one for a token that has ended would be over before it began. The age limit has none either.
+ * `exp`, `nbf` and `iat` have 60 seconds of leeway. A certificate still ends with its token, so that one
+ * whose end has come buys nothing but from a rule with `outliveToken`. The age limit has no leeway.
  * @throws AppError `invalid_token`
  */
 export const checkClaims = (payload: Unchecked, rules: ClaimRules, now: number): void => {
@@ -43,7 +43,7 @@ export const checkClaims = (payload: Unchecked, rules: ClaimRules, now: number):
   const nbf = parseTime(payload, 'nbf')
   if (exp === undefined) throw tokenRefused('exp is missing')
   if (iat === undefined) throw tokenRefused('iat is missing')
-  if (now >= exp) throw tokenRefused('exp has passed')
+  if (now >= exp + leewaySeconds) throw tokenRefused('exp has passed')
   if (iat > now + leewaySeconds) throw tokenRefused('iat lies in the future')
   if (nbf !== undefined && nbf > now + leewaySeconds) throw tokenRefused('nbf lies in the future')
   if (now - iat > rules.maxTokenAgeSeconds)
