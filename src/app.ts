@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import { createLog } from './audit/chain.ts'
 import type { Store } from './audit/index.ts'
 import { appendPolicy } from './audit/policies.ts'
+import { listEntries } from './audit/read.ts'
 import { openRecent } from './audit/recent.ts'
+import { createThrottledLog } from './audit/refusals.ts'
 import { verifyTail } from './audit/verify.ts'
+import { createTrustedClock } from './ca/clock.ts'
 import { type Authority, createAuthority } from './ca/index.ts'
 import type { Signer } from './ca/signer.ts'
 import { openAgentSigner } from './ca/signers/agent.ts'
@@ -51,6 +54,12 @@ export interface Overrides {
   readonly deadlines?: Partial<Deadlines>
 }
 
+/** What a person has looked at and takes upon themselves for this one start. */
+export interface Accepted {
+  /** The clock is right, although it stands before the newest certificate. */
+  readonly clock?: boolean
+}
+
 /** The whole service, ready to answer. */
 export interface App {
   readonly fetch: Http['fetch']
@@ -72,6 +81,8 @@ const version = (
   }
 ).version
 
+const clockHint = 'set it right; where it is right already: postern serve --accept-clock'
+
 /** How many of the newest entries are verified at every start; `postern audit verify` reads all. */
 const tailLength = 1_000
 
@@ -80,7 +91,11 @@ const tailLength = 1_000
  * hold, with everything opened until then closed again. Codes: `invalid_config`, `invalid_policy`,
  * `already_running`, `log_corrupt`, `audit_unavailable`, `signer_unavailable`, `signer_selfcheck`.
  */
-export const build = async (config: Config, overrides: Overrides = {}): Promise<App> => {
+export const build = async (
+  config: Config,
+  overrides: Overrides = {},
+  accepted: Accepted = {},
+): Promise<App> => {
   const clock = overrides.clock ?? systemClock
   const random = overrides.random ?? systemRandom
   const monotonic = overrides.monotonic ?? (() => performance.now())
@@ -112,11 +127,24 @@ export const build = async (config: Config, overrides: Overrides = {}): Promise<
     if (tls !== undefined) checkDistinct(authority, tls.key)
 
     // On the record, before the first request.
-    const log = await createLog({ store })
+    const log = createThrottledLog({ log: await createLog({ store }), clock })
     opened.push(() => log.close())
     const time = formatTime(clock())
-    await log.append({ type: 'start', time, version, ca: authority.fingerprint })
+    const [newest] = await listEntries(store, { type: 'allow' }, 1)
+    const setAside = accepted.clock === true && newest ? { setAside: newest.entry.time } : {}
+    await log.append({ type: 'start', time, version, ca: authority.fingerprint, ...setAside })
     await appendPolicy({ log, store, time, policy })
+
+    const trusted = createTrustedClock({
+      clock,
+      monotonic,
+      newest: newest && accepted.clock !== true ? new Date(newest.entry.time) : undefined,
+      tell: (reason) => {
+        if (reason === undefined) logger.warn('the clock is trusted again')
+        else logger.error({ reason, hint: clockHint }, 'the clock may be wrong: nothing is issued')
+      },
+    })
+    opened.push(trusted.close)
 
     // The door.
     const currentPolicy = () => policy
@@ -127,7 +155,7 @@ export const build = async (config: Config, overrides: Overrides = {}): Promise<
       currentPolicy,
       authority,
       log,
-      clock,
+      clock: trusted.now,
       random,
       backdateSeconds,
       recent,
@@ -141,6 +169,7 @@ export const build = async (config: Config, overrides: Overrides = {}): Promise<
       log,
       currentPolicy,
       clock,
+      trustedClock: trusted.now,
       monotonic,
       random,
       logger,

@@ -57,6 +57,7 @@ export const codes = {
   method_not_allowed: { kind: 'not_found', title: 'The method is not allowed here', status: 405 },
   rate_limited: { kind: 'limited', title: 'Too many requests' },
   overloaded: { kind: 'unavailable', title: 'The service is busy' },
+  clock_untrusted: { kind: 'unavailable', title: 'The clock may be wrong' },
   stopping: { kind: 'unavailable', title: 'The service is stopping' },
   idp_unavailable: { kind: 'unavailable', title: 'The identity provider does not answer' },
   signer_unavailable: { kind: 'unavailable', title: 'The signing key does not answer' },

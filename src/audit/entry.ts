@@ -80,7 +80,8 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
   deny: refusal,
   error: refusal,
-  start: { required: ['version', 'ca'], optional: ['policy'] },
+  start: { required: ['version', 'ca'], optional: ['policy', 'setAside'] },
+  refusals: { required: ['since', 'count', 'codes', 'people', 'addresses'], optional: ['policy'] },
   policy: { required: ['policy', 'rules'], optional: ['files'] },
 } satisfies Record<Entry['type'], Shape>
 

@@ -132,6 +132,8 @@ export interface StartEntry extends EntryBase {
   readonly version: string
   /** The fingerprint of the CA key. */
   readonly ca: string
+  /** The time of the newest certificate, where an earlier clock was accepted (`--accept-clock`). */
+  readonly setAside?: string
 }
 
 /** A policy came into force; its files' texts stand in the first entry with that SHA-256, once. */
@@ -142,7 +144,19 @@ export interface PolicyEntry extends EntryBase {
   readonly files?: Readonly<Record<string, string>>
 }
 
-export type Entry = AllowEntry | DenyEntry | ErrorEntry | StartEntry | PolicyEntry
+/** Refusals of a flood, beyond those that stand in the log one by one (refusals.ts). */
+export interface RefusalsEntry extends EntryBase {
+  readonly type: 'refusals'
+  /** The time of the first. */
+  readonly since: string
+  readonly count: number
+  readonly codes: Readonly<Record<string, number>>
+  /** By issuer and subject; `others` past the first few, here and in `addresses`. */
+  readonly people: Readonly<Record<string, number>>
+  readonly addresses: Readonly<Record<string, number>>
+}
+
+export type Entry = AllowEntry | DenyEntry | ErrorEntry | RefusalsEntry | StartEntry | PolicyEntry
 
 /**
  * The append-only log. `append` resolves once the entry is durable, with its number; it rejects

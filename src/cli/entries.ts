@@ -10,7 +10,7 @@ export const toRow = ({ seq, entry }: LoggedEntry): readonly string[] => {
 }
 
 const listNames = (entry: Entry): { who: string; target: string; rule: string } => {
-  if (entry.type === 'start' || entry.type === 'policy') return { who: '', target: '', rule: '' }
+  if (!('request' in entry)) return { who: '', target: '', rule: '' }
   const { identity, ask, rule } = entry
   return {
     who: identity === undefined ? '' : `${identity.name} (${identity.subject})`,
@@ -26,6 +26,8 @@ const describe = (entry: Entry): string => {
     case 'deny':
     case 'error':
       return `${entry.code}: ${entry.reason}`
+    case 'refusals':
+      return `${entry.count} more refusals since ${entry.since}`
     case 'start':
       return `version ${entry.version}, CA ${entry.ca}`
     case 'policy':

@@ -12,7 +12,7 @@ const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
 export type Authenticate = (c: HttpContext) => Promise<Caller>
 
 /**
- * Codes: `authentication_required` where no token was shown; else what the pool says. A token that
+ * Codes: `authentication_required` where no token was shown; `clock_untrusted`; else what the pool says. A token that
  * was shown and did not lead to an identity is an entry before the caller hears of it, and where
  * that entry cannot be written the answer is `audit_unavailable`.
  */
@@ -20,8 +20,10 @@ export const createAuthenticate = (deps: {
   readonly pool: Pool
   readonly log: Log
   readonly clock: Clock
+  /** Throws while the time is in doubt. */
+  readonly trustedClock: Clock
 }): Authenticate => {
-  const { pool, log, clock } = deps
+  const { pool, log, clock, trustedClock } = deps
   return async (c) => {
     const credentials = bearer.exec(c.req.header('authorization') ?? '')?.[1]
     if (credentials === undefined) {
@@ -30,6 +32,8 @@ export const createAuthenticate = (deps: {
         'Send one header "Authorization: Bearer <token>" with a token of a configured identity provider.',
       )
     }
+    // Whether a token has ended is not to be judged by a clock that may be wrong.
+    trustedClock()
     try {
       return await pool.authenticate(credentials)
     } catch (cause) {

@@ -47,6 +47,8 @@ export interface HttpDeps {
   readonly log: Log
   readonly currentPolicy: () => Policy | undefined
   readonly clock: Clock
+  /** The same, but throws `clock_untrusted` while it may be wrong. */
+  readonly trustedClock: Clock
   /** Milliseconds that never step back: limits and times taken are counted by it. */
   readonly monotonic: () => number
   readonly random: Random
@@ -78,10 +80,10 @@ export interface Http {
 }
 
 export const createHttp = (deps: HttpDeps): Http => {
-  const { log, pool, logger, monotonic, publicUrl, listening, trustedProxies, metrics } = deps
+  const { logger, monotonic, publicUrl, listening, trustedProxies, metrics } = deps
   const gate = createGate(deps.limits.inFlight)
   const identityLimit = createLimit(deps.limits.perIdentity, monotonic)
-  const authenticate = createAuthenticate({ pool, log, clock: deps.clock })
+  const authenticate = createAuthenticate(deps)
 
   const app = new OpenAPIHono<HttpEnv>({
     getPath: (request, given) => readPath(readTarget(request, given?.env)),

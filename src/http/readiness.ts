@@ -1,6 +1,7 @@
 import type { Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import type { Pool } from '../identity/index.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Policy } from '../policy/index.ts'
 
@@ -33,6 +34,15 @@ const describe = (error: unknown): Check => ({
   reason: error instanceof Error ? error.message : 'failed',
 })
 
+const checkClock = (clock: Clock): Check => {
+  try {
+    clock()
+    return { ok: true }
+  } catch (error) {
+    return describe(error)
+  }
+}
+
 /** One call at a time, its result kept for `millis`. */
 const keep = <T>(millis: number, monotonic: () => number, load: () => Promise<T>) => {
   let kept: { readonly at: number; readonly value: Promise<T> } | undefined
@@ -45,7 +55,8 @@ const keep = <T>(millis: number, monotonic: () => number, load: () => Promise<T>
 }
 
 /**
- * The answer of `/readyz`: `unavailable` where the signer, the log or the policy is missing,
+ * The answer of `/readyz`: `unavailable` where the signer, the log or the policy is missing
+ * or the clock may be wrong,
  * `degraded` where only a provider is. Never rejects, and takes at most 5 s.
  */
 export const createReadiness = (deps: {
@@ -55,6 +66,7 @@ export const createReadiness = (deps: {
   readonly pool: Pool
   readonly logger: Logger
   readonly monotonic: () => number
+  readonly trustedClock: Clock
 }): (() => Promise<Readiness>) => {
   const { authority, log, pool, logger, monotonic } = deps
   const late: Check = { ok: false, reason: 'no answer within 5 s' }
@@ -71,6 +83,7 @@ export const createReadiness = (deps: {
       { name: 'signer', ...signer },
       { name: 'log', ...written },
       { name: 'policy', ...policy },
+      { name: 'clock', ...checkClock(deps.trustedClock) },
     ]
   })
   const checkProviders = keep(keptMillis.providers, monotonic, () =>

@@ -72,7 +72,7 @@ describe('the command line', () => {
     ],
     [
       ['audit', 'list', '--type', 'denied'],
-      "option '--type <type>' argument 'denied' is invalid. Write one of allow, deny, error, start, policy.",
+      "option '--type <type>' argument 'denied' is invalid. Write one of allow, deny, error, refusals, start, policy.",
       'postern --help',
     ],
     [

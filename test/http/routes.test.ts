@@ -209,6 +209,7 @@ describe('the other routes', () => {
         { name: 'signer', ok: true },
         { name: 'log', ok: true },
         { name: 'policy', ok: true },
+        { name: 'clock', ok: true },
         { name: `oidc ${service.issuer.issuer}`, ok: true },
       ],
     })

@@ -9,7 +9,7 @@ import { parseDuration } from '../../lib/duration.ts'
 import { type Command, type Context, jsonOption, readConfig } from '../command.ts'
 import { listFacts, listTitles, toRow } from '../entries.ts'
 
-const types = ['allow', 'deny', 'error', 'start', 'policy']
+const types = ['allow', 'deny', 'error', 'refusals', 'start', 'policy']
 const maxLimit = 1_000
 
 /** The start of a span, as entries write their times; undefined where the text is no time at all. */

@@ -9,7 +9,13 @@ export const serve: Command = {
   name: 'serve',
   summary: 'run the service until SIGTERM or SIGINT',
   examples: ['postern serve', 'postern serve --config /etc/postern/postern.yaml'],
-  async run(context) {
+  options: [
+    {
+      flags: '--accept-clock',
+      summary: 'the clock is right, although it stands before the newest certificate',
+    },
+  ],
+  async run(context, _argument, options) {
     closeProcess()
     checkProcess({
       env: context.env,
@@ -18,7 +24,8 @@ export const serve: Command = {
     })
     const config = await readConfig(context)
     const { build } = await import('../../app.ts')
-    const app = await build(config)
+    const accepted = { clock: options['acceptClock'] === true }
+    const app = await build(config, {}, accepted)
     const stopped = waitForSignal()
     try {
       const { url } = await app.listen()
