@@ -157,7 +157,7 @@ describe('issuing', () => {
     ])
   })
 
-  test('writes the answers of the look-ups it decided by', async () => {
+  test('writes the answers of the look-ups it decided by, with the ids', async () => {
     const memberships: Memberships = {
       orgs: [{ login: 'acme', id: '9' }],
       teams: [{ org: 'acme', orgId: '9', slug: 'platform', id: '4' }],
@@ -166,8 +166,26 @@ describe('issuing', () => {
     await issue()
     expect(questions[0]?.memberships).toBe(memberships)
     expect(entries).toMatchObject([
-      { lookUps: [{ question: 'team acme/platform', answer: 'active' }] },
+      {
+        lookUps: [{ question: 'team acme/platform', answer: 'active', orgId: '9', teamId: '4' }],
+      },
     ])
+  })
+
+  test('decides by the address of the caller, and by a proof only where one verified', async () => {
+    const { issue, questions } = compose({})
+    await issue()
+    expect(questions[0]).toMatchObject({ address: '192.0.2.1', hasProof: false })
+  })
+
+  test('ends the certificate with the time of its rule, and says so', async () => {
+    const grant = { ...allow.grant, ttlSeconds: 120, shortenedBy: 'when' } as const
+    const { issue, entries } = compose({ decision: { ...allow, grant } })
+    expect(await issue()).toMatchObject({
+      validBefore: '2026-11-22T10:02:00Z',
+      shortenedBy: 'when',
+    })
+    expect(entries).toMatchObject([{ shortenedBy: 'when' }])
   })
 
   test('ends the certificate with the token, and says so', async () => {
@@ -195,6 +213,72 @@ describe('issuing', () => {
     })
     await expect(issue()).rejects.toMatchObject({ code: 'audit_unavailable' })
     expect(steps).toEqual(['find 1', 'evaluate', 'certify', 'append allow'])
+  })
+})
+
+describe('a rule with a ceiling', () => {
+  const limited: Decision = { ...allow, maxPerHour: 2 }
+  const count = () => {
+    const log: string[] = []
+    const recent: Recent = {
+      ...unlimited,
+      takePlace: async (name, most) => {
+        log.push(`take ${name} of ${most}`)
+        return { used: 2, release: () => log.push('release') }
+      },
+    }
+    return { recent, log }
+  }
+
+  test('writes how much of it was used', async () => {
+    const { recent, log } = count()
+    const { issue, entries } = compose({ decision: limited, recent })
+    await issue()
+    expect(entries).toMatchObject([{ type: 'allow', quota: { used: 2, most: 2 } }])
+    expect(log).toEqual(['take runner-setup of 2'])
+  })
+
+  test('refuses what goes over it, and signs nothing', async () => {
+    const recent: Recent = { ...unlimited, takePlace: async () => undefined }
+    const { issue, entries, steps } = compose({ decision: limited, recent })
+    await expect(issue()).rejects.toMatchObject({
+      code: 'quota_exceeded',
+      message:
+        'All 2 certificates that may be issued for this in an hour have been: try again later.',
+    })
+    expect(steps).toEqual(['find 1', 'evaluate', 'append deny'])
+    expect(entries).toMatchObject([
+      { type: 'deny', code: 'quota_exceeded', rule, quota: { used: 2, most: 2 } },
+    ])
+  })
+
+  test('counts nothing that was not issued', async () => {
+    const { recent, log } = count()
+    const { issue } = compose({
+      decision: limited,
+      recent,
+      failCertify: new AppError('signer_unavailable', 'Sorry.'),
+    })
+    await expect(issue()).rejects.toMatchObject({ code: 'signer_unavailable' })
+    expect(log).toEqual(['take runner-setup of 2', 'release'])
+  })
+})
+
+describe('a rule that says alert', () => {
+  test('is heard of once the entry is durable, which says so too', async () => {
+    const { issue, entries, steps } = compose({ decision: { ...allow, alert: true } })
+    await issue()
+    expect(steps.slice(-2)).toEqual(['append allow', 'alert runner-setup'])
+    expect(entries).toMatchObject([{ type: 'allow', alert: true }])
+  })
+
+  test('is not heard of for a certificate that was never released', async () => {
+    const { issue, steps } = compose({
+      decision: { ...allow, alert: true },
+      failAppend: new AppError('audit_unavailable', 'The log cannot be written.'),
+    })
+    await expect(issue()).rejects.toMatchObject({ code: 'audit_unavailable' })
+    expect(steps).not.toContain('alert runner-setup')
   })
 })
 

@@ -98,7 +98,7 @@ export const checkShape = <Schema extends z.ZodObject>(
   }
   const known = Object.keys(schema.shape)
   const issue = result.error.issues[0]
-  if (issue?.code === 'unrecognized_keys') {
+  if (issue?.code === 'unrecognized_keys' && issue.path.length === 0) {
     const name = issue.keys.find((key) => quotable.test(key))
     const which = name === undefined ? 'A member of the body' : `The member "${name}"`
     throw invalid(`${which} is not known here. Known are ${known.join(', ')}.`)

@@ -66,7 +66,7 @@ const issuer = checkedText((text) => {
 const email = checkedText((text) =>
   /^[^\s@*?",;<>()[\]\\]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*$/.test(text)
     ? undefined
-    : 'must be one whole address; for a domain name its group or a claim such as hd instead',
+    : 'must be one whole address; for all of a domain write emailDomain',
 )
 
 const emailDomain = checkedText((text) =>

@@ -492,10 +492,10 @@ describe('a who that names nobody, or everybody, or someone by what they can cha
   })
 
   test.each(['*@corp.com', '@corp.com', 'corp.com', 'a@b@corp.com', '"a"@corp.com', 'a@corp.com.'])(
-    'such as the address %s: there are no rules by domain [ATTACKS 103]',
+    'such as the address %s: a domain is no address [ATTACKS 103]',
     (email) => {
       expect(problem([{ oidc: { issuer: 'https://accounts.google.com', email } }])).toEqual([
-        'email: must be one whole address; for a domain name its group or a claim such as hd instead',
+        'email: must be one whole address; for all of a domain write emailDomain',
       ])
     },
   )
