@@ -1,9 +1,10 @@
-import { createPublicKey } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
+import { enforcePolicy, loadConfigured } from './app/policy.ts'
+import { checkDistinct, readTls } from './app/tls.ts'
 import { createLog } from './audit/chain.ts'
 import type { Store } from './audit/index.ts'
-import { appendPolicy } from './audit/policies.ts'
 import { listEntries } from './audit/read.ts'
 import { openRecent } from './audit/recent.ts'
 import { createThrottledLog } from './audit/refusals.ts'
@@ -15,6 +16,7 @@ import { openAgentSigner } from './ca/signers/agent.ts'
 import { createCaKeyFile, openFileSigner } from './ca/signers/file.ts'
 import { type Config, readSecret } from './config.ts'
 import { AppError } from './errors.ts'
+import { openFreeze } from './freeze.ts'
 import { createAlert } from './http/alert.ts'
 import { createHttp, type Http } from './http/index.ts'
 import { createMetrics, createMetricsFetch } from './http/metrics.ts'
@@ -30,14 +32,9 @@ import { createGithubProvider } from './identity/github.ts'
 import { createPool, type Pool, type Provider } from './identity/index.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { createIssue } from './issue.ts'
-import { encodeBase64 } from './lib/bytes.ts'
 import { type Clock, formatTime, systemClock } from './lib/clock.ts'
 import { type Random, systemRandom } from './lib/ids.ts'
 import { createLogger, type Logger } from './lib/log.ts'
-import { formatProblem } from './lib/yaml.ts'
-import type { Policy } from './policy/index.ts'
-import { loadPolicy } from './policy/load.ts'
-import { encodePublicKey } from './ssh/native.ts'
 import { openLock, openReader, openStore } from './store/index.ts'
 
 export { createCaKeyFile }
@@ -66,8 +63,10 @@ export interface App {
   /** The routes as mounted, and as declared. */
   readonly routes: Http['routes']
   readonly table: Http['table']
-  /** Opens the listeners of the configuration. Resolves once connections are taken. */
+  /** Opens the listeners of the configuration, and the admin socket. Resolves once connections are taken. */
   listen(): Promise<{ readonly url: string; readonly metricsUrl?: string }>
+  /** Reads the policy files now, rather than within a second of their change. Never rejects. */
+  reload(): Promise<void>
   /**
    * Takes no more requests, lets those in flight finish (at most 10 s), and closes the log, the
    * signer and the lock. A second call waits for the first.
@@ -110,10 +109,11 @@ export const build = async (
     // Nothing is opened for a service that nobody could speak to.
     const tls = readTls(config)
     const pool = await openPool(config, clock, overrides.fetch ?? fetch)
-    const policy = await readPolicy(config, logger)
+    const loaded = await loadConfigured(config, logger)
 
     // The log: ours alone, and unbroken as far as a start looks back.
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+    checkDataDir(config.dataDir)
     const lock = openLock(join(config.dataDir, 'postern.lock'))
     opened.push(() => lock.close())
     const store = overrides.store ?? (await openStore(join(config.dataDir, 'postern.db')))
@@ -133,7 +133,12 @@ export const build = async (
     const [newest] = await listEntries(store, { type: 'allow' }, 1)
     const setAside = accepted.clock === true && newest ? { setAside: newest.entry.time } : {}
     await log.append({ type: 'start', time, version, ca: authority.fingerprint, ...setAside })
-    await appendPolicy({ log, store, time, policy })
+    const metrics = createMetrics(config.metrics.listen !== undefined)
+    const watch = await enforcePolicy({ config, loaded, log, store, clock, logger, metrics })
+    opened.push(() => watch.close())
+    const freeze = await openFreeze({ log, store, clock })
+    const frozen = freeze.find()
+    if (frozen !== undefined) logger.warn(frozen, 'all issuing is frozen')
 
     const trusted = createTrustedClock({
       clock,
@@ -147,12 +152,12 @@ export const build = async (
     opened.push(trusted.close)
 
     // The door.
-    const currentPolicy = () => policy
+    const currentPolicy = watch.current
     const { backdateSeconds } = config.ca
-    const metrics = createMetrics(config.metrics.listen !== undefined)
     const { publicUrl, trustedProxies, limits } = config
     const issue = createIssue({
       currentPolicy,
+      checkFrozen: freeze.checkFrozen,
       authority,
       log,
       clock: trusted.now,
@@ -168,6 +173,9 @@ export const build = async (
       authority,
       log,
       currentPolicy,
+      listPolicyProblems: watch.listProblems,
+      freeze,
+      user: findUser(),
       clock,
       trustedClock: trusted.now,
       monotonic,
@@ -200,11 +208,14 @@ export const build = async (
         const figures = createMetricsFetch({ metrics, random })
         const { listen: metricsPlace } = config.metrics
         const metricsUrl = metricsPlace && (await open(metricsPlace, { fetch: figures }))
+        const admin = { kind: 'unix', path: findAdminSocket(config.dataDir), mode: 0o600 } as const
+        await open(admin, { fetch: http.fetchLocal })
         // Last: where one of them cannot be opened, no request has come in.
         const secured = tls === undefined ? {} : { tls }
         const url = await open(config.listen, { fetch: http.fetch, ...secured })
         return { url, ...(metricsUrl === undefined ? {} : { metricsUrl }) }
       },
+      reload: watch.reload,
       close() {
         closing ??= (async () => {
           http.stop()
@@ -279,45 +290,6 @@ const openPool = async (
     providers.push(createGithubProvider({ apiUrl, apps, fetch: send, clock }))
   }
   return createPool(providers)
-}
-
-const readPolicy = async (config: Config, logger: Logger): Promise<Policy> => {
-  const { maxTtlSeconds } = config.ca
-  const result = await loadPolicy(config.policyDir, { maxTtlSeconds })
-  if (!result.ok) {
-    throw new AppError('invalid_policy', result.problems.map(formatProblem).join('\n'), {
-      hint: `postern policy check ${config.policyDir}`,
-    })
-  }
-  for (const warning of result.warnings) logger.warn({ policy: formatProblem(warning) }, 'policy')
-  if (result.policy.ruleCount === 0) {
-    logger.warn({ policyDir: config.policyDir }, 'the policy has no rule: everyone is refused')
-  }
-  return result.policy
-}
-
-const readTls = ({ tls }: Config) => {
-  if (tls === undefined) return undefined
-  try {
-    const [cert, key] = [readFileSync(tls.cert, 'utf8'), readFileSync(tls.key, 'utf8')]
-    createPublicKey(key)
-    return { cert, key }
-  } catch (cause) {
-    throw new AppError('invalid_config', 'tls: the certificate or the key cannot be read.', {
-      hint: 'name two PEM files, the key without a passphrase, under tls in postern.yaml',
-      cause,
-    })
-  }
-}
-
-/** One key, one purpose: whoever breaks into TLS must not thereby sign certificates. */
-const checkDistinct = (authority: Authority, tlsKey: string): void => {
-  const blob = encodePublicKey(createPublicKey(tlsKey))
-  if (blob !== undefined && authority.publicKey.split(' ')[1] === encodeBase64(blob)) {
-    throw new AppError('invalid_config', 'The CA key is also the TLS key.', {
-      hint: 'make a key of its own for the CA: postern init',
-    })
-  }
 }
 
 const checkTail = async (store: Store): Promise<void> => {

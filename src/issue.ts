@@ -49,6 +49,8 @@ export type Issue = (request: IssueRequest) => Promise<Issued>
  */
 export const createIssue = (deps: {
   readonly currentPolicy: () => Policy
+  /** @throws AppError `frozen` while all issuing is stopped */
+  readonly checkFrozen: () => void
   readonly authority: Authority
   readonly log: Log
   readonly clock: Clock
@@ -77,6 +79,7 @@ export const createIssue = (deps: {
     }
     let place: Place | undefined
     try {
+      deps.checkFrozen()
       if (proof !== undefined) {
         const use = (hash: string) => recent.useProof(hash, at)
         facts.proof = checkProof({ proof, publicKey, audience, at, use })
@@ -119,6 +122,8 @@ export const createIssue = (deps: {
         ...shortened,
         ...(decision.alert === true ? { alert: true } : {}),
       }
+      // Again, as the signature took its time: what is frozen by now is not appended, and so not released.
+      deps.checkFrozen()
       await log.append(entry)
       if (entry.alert === true) deps.alert(entry)
       return {

@@ -51,6 +51,7 @@ const compose = (given: {
   readonly failAppend?: AppError
   readonly at?: () => Date
   readonly recent?: Recent
+  readonly checkFrozen?: () => void
 }) => {
   const entries: Entry[] = []
   const steps: string[] = []
@@ -102,6 +103,7 @@ const compose = (given: {
   }
   const issue = createIssue({
     currentPolicy: () => policy,
+    checkFrozen: given.checkFrozen ?? (() => {}),
     authority,
     log,
     clock: given.at ?? (() => at),

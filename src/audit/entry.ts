@@ -83,6 +83,9 @@ const shapes: Readonly<Record<string, Shape>> = {
   start: { required: ['version', 'ca'], optional: ['policy', 'setAside'] },
   refusals: { required: ['since', 'count', 'codes', 'people', 'addresses'], optional: ['policy'] },
   policy: { required: ['policy', 'rules'], optional: ['files'] },
+  'policy-error': { required: ['policy', 'problems', 'count'], optional: [] },
+  freeze: { required: ['request', 'identity', 'reason'], optional: ['policy'] },
+  unfreeze: { required: ['request', 'identity'], optional: ['policy'] },
 } satisfies Record<Entry['type'], Shape>
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

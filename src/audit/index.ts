@@ -94,7 +94,10 @@ export interface AllowEntry extends EntryBase {
   readonly alert?: true
 }
 
-/** Somebody was refused: by policy, or because the token was not accepted (then nobody is named). */
+/**
+ * Somebody was refused: by policy, for want of a role, or because the token was not accepted (then
+ * nobody is named).
+ */
 export interface DenyEntry extends EntryBase {
   readonly type: 'deny'
   readonly request: EntryRequest
@@ -111,7 +114,10 @@ export interface DenyEntry extends EntryBase {
   readonly detail: string
 }
 
-/** An ask that could not be decided or carried out: a provider, the signer, or a self-check failed. */
+/**
+ * An ask that was not decided or not carried out: a provider, the signer or a self-check failed, or
+ * issuing was frozen.
+ */
 export interface ErrorEntry extends EntryBase {
   readonly type: 'error'
   readonly request: EntryRequest
@@ -156,7 +162,48 @@ export interface RefusalsEntry extends EntryBase {
   readonly addresses: Readonly<Record<string, number>>
 }
 
-export type Entry = AllowEntry | DenyEntry | ErrorEntry | RefusalsEntry | StartEntry | PolicyEntry
+/**
+ * The policy files no longer load, and the policy named in `policy` stays in force. Once for each
+ * distinct failure, with its first problems.
+ */
+export interface PolicyErrorEntry extends EntryBase {
+  readonly type: 'policy-error'
+  readonly policy: string
+  readonly problems: readonly {
+    readonly file: string
+    readonly line: number
+    readonly column: number
+    readonly message: string
+  }[]
+  /** How many problems there were in all. */
+  readonly count: number
+}
+
+/** Somebody stopped all issuing; until the next `unfreeze` no `allow` follows. */
+export interface FreezeEntry extends EntryBase {
+  readonly type: 'freeze'
+  readonly request: EntryRequest
+  readonly identity: EntryIdentity
+  readonly reason: string
+}
+
+/** Somebody let issuing go on. */
+export interface UnfreezeEntry extends EntryBase {
+  readonly type: 'unfreeze'
+  readonly request: EntryRequest
+  readonly identity: EntryIdentity
+}
+
+export type Entry =
+  | AllowEntry
+  | DenyEntry
+  | ErrorEntry
+  | RefusalsEntry
+  | StartEntry
+  | PolicyEntry
+  | PolicyErrorEntry
+  | FreezeEntry
+  | UnfreezeEntry
 
 /**
  * The append-only log. `append` resolves once the entry is durable, with its number; it rejects

@@ -1,5 +1,5 @@
 import type { LoggedEntry } from '../audit/entry.ts'
-import type { Entry } from '../audit/index.ts'
+import type { Entry, EntryIdentity } from '../audit/index.ts'
 
 /** How entries of the log read on a terminal. */
 export const listTitles = ['#', 'time', 'type', 'who', 'login@host', 'rule', 'what'] as const
@@ -10,14 +10,17 @@ export const toRow = ({ seq, entry }: LoggedEntry): readonly string[] => {
 }
 
 const listNames = (entry: Entry): { who: string; target: string; rule: string } => {
-  if (!('request' in entry)) return { who: '', target: '', rule: '' }
-  const { identity, ask, rule } = entry
+  const identity = 'identity' in entry ? entry.identity : undefined
+  const ask = 'ask' in entry ? entry.ask : undefined
   return {
-    who: identity === undefined ? '' : `${identity.name} (${identity.subject})`,
+    who: identity === undefined ? '' : formatPerson(identity),
     target: ask === undefined ? '' : `${ask.login}@${ask.host}`,
-    rule: rule?.name ?? '',
+    rule: 'rule' in entry ? (entry.rule?.name ?? '') : '',
   }
 }
+
+const formatPerson = ({ kind, name, subject }: EntryIdentity): string =>
+  kind === 'local' ? `local:${name}` : `${name} (${subject})`
 
 const describe = (entry: Entry): string => {
   switch (entry.type) {
@@ -32,6 +35,12 @@ const describe = (entry: Entry): string => {
       return `version ${entry.version}, CA ${entry.ca}`
     case 'policy':
       return `${entry.rules} rules, sha256 ${entry.policy}`
+    case 'policy-error':
+      return `${entry.count} ${entry.count === 1 ? 'problem' : 'problems'}, sha256 ${entry.policy} stays in force`
+    case 'freeze':
+      return entry.reason
+    case 'unfreeze':
+      return 'issuing goes on'
   }
 }
 

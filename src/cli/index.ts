@@ -4,6 +4,7 @@ import { AppError, exitOf } from '../errors.ts'
 import type { Command, Context, Options } from './command.ts'
 import { auditList, auditShow, auditVerify } from './commands/audit.ts'
 import { caShow } from './commands/ca.ts'
+import { freeze, unfreeze } from './commands/freeze.ts'
 import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy.ts'
 import { policyExplain } from './commands/policy-explain.ts'
@@ -18,6 +19,8 @@ export const commands: readonly Command[] = [
   caShow,
   policyCheck,
   policyExplain,
+  freeze,
+  unfreeze,
   auditList,
   auditShow,
   auditVerify,

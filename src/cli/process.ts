@@ -82,6 +82,11 @@ export const waitForSignal = (): Promise<void> =>
     process.on('SIGINT', stop)
   })
 
+/** Does something at every SIGHUP, which would otherwise end the process. */
+export const onHangup = (act: () => unknown): void => {
+  process.on('SIGHUP', act)
+}
+
 /** Ends the process if stopping takes longer than it may. */
 export const limitStop = (seconds: number): void => {
   setTimeout(() => process.exit(1), seconds * 1000).unref()

@@ -23,8 +23,8 @@ const paths = [
 
 const prefix = 'POSTERN_'
 
-/** Names the configuration file itself; read by the command line. */
-const fileVariable = 'POSTERN_CONFIG'
+/** Read by the command line: the configuration file itself, and the file of a token for `--url`. */
+const commandVariables: readonly string[] = ['POSTERN_CONFIG', 'POSTERN_TOKEN_FILE']
 
 const formatVariable = (path: string): string =>
   prefix +
@@ -75,10 +75,12 @@ const applyAt = (value: unknown, [step, ...rest]: Path, leaf: string): unknown =
  */
 export const listWarnings = (env: Env): readonly string[] =>
   Object.keys(env)
-    .filter((name) => name.startsWith(prefix) && name !== fileVariable && !variables.has(name))
+    .filter(
+      (name) => name.startsWith(prefix) && !commandVariables.includes(name) && !variables.has(name),
+    )
     .sort()
     .map((name) => {
-      const nearest = findNearest(name, [...variables.keys(), fileVariable])
+      const nearest = findNearest(name, [...variables.keys(), ...commandVariables])
       return `the variable ${name} is no setting of ours and is not read${
         nearest === undefined ? '' : `; the nearest that is: ${nearest}`
       }`

@@ -93,10 +93,12 @@ export const checkShape = <Schema extends z.ZodObject>(
 ): z.output<Schema> => {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid('The body is not a JSON object: send {"publicKey": …, "host": …, "login": …}.')
-  }
   const known = Object.keys(schema.shape)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const required = known.filter((name) => !schema.shape[name].safeParse(undefined).success)
+    const members = required.map((name) => `"${name}": …`).join(', ')
+    throw invalid(`The body is not a JSON object: send {${members}}.`)
+  }
   const issue = result.error.issues[0]
   if (issue?.code === 'unrecognized_keys' && issue.path.length === 0) {
     const name = issue.keys.find((key) => quotable.test(key))

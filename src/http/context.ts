@@ -31,7 +31,8 @@ export interface Facts {
 }
 
 export interface HttpEnv {
-  readonly Bindings: Bindings
+  /** `isLocal`: the request came through the admin socket. No request can say so of itself. */
+  readonly Bindings: Bindings & { readonly isLocal: boolean }
   readonly Variables: { facts: Facts }
 }
 

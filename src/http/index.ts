@@ -2,18 +2,21 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import { AppError } from '../errors.ts'
-import type { Caller, Pool } from '../identity/index.ts'
+import type { Freeze } from '../freeze.ts'
+import { type Caller, formatIdentity, type Pool } from '../identity/index.ts'
 import type { Issue } from '../issue.ts'
 import type { Cidr } from '../lib/address.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
+import type { Problem } from '../lib/yaml.ts'
 import type { Policy } from '../policy/index.ts'
 import { createAuthenticate } from './authentication.ts'
 import type { Bindings, HttpContext, HttpEnv } from './context.ts'
 import { answerProblem, toAppError } from './errors.ts'
 import { createGate } from './gate.ts'
 import { createLimit, type Rate } from './limits.ts'
+import { identifyLocal } from './local.ts'
 import type { Metrics } from './metrics.ts'
 import {
   checkHost,
@@ -31,11 +34,14 @@ import {
 } from './middleware.ts'
 import { describeRoute, formatDocument } from './openapi.ts'
 import { createReadiness } from './readiness.ts'
+import { createCheckRole, createFindRoles } from './roles.ts'
 import { createUserCaRoute } from './routes/ca.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
+import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
 import { createReadyRoute, healthRoute } from './routes/health.ts'
 import type { Route } from './routes/index.ts'
 import { createOpenapiRoute } from './routes/openapi.ts'
+import { createPolicyRoute } from './routes/policy.ts'
 import { whoamiRoute } from './routes/whoami.ts'
 
 export type { Listening, Metrics, Rate }
@@ -45,7 +51,12 @@ export interface HttpDeps {
   readonly pool: Pool
   readonly authority: Authority
   readonly log: Log
-  readonly currentPolicy: () => Policy | undefined
+  readonly currentPolicy: () => Policy
+  /** Why the policy files as they are now are not in force; empty where they are. */
+  readonly listPolicyProblems: () => readonly Problem[]
+  readonly freeze: Freeze
+  /** The user this process runs as: whoever comes through the admin socket. */
+  readonly user: string
   readonly clock: Clock
   /** The same, but throws `clock_untrusted` while it may be wrong. */
   readonly trustedClock: Clock
@@ -72,6 +83,8 @@ export interface HttpDeps {
 /** The door: a `fetch` that always resolves, and always with an answer of ours. */
 export interface Http {
   readonly fetch: (request: Request, bindings?: Bindings) => Promise<Response>
+  /** The same for the admin socket: role admin without a token, and no limit. */
+  readonly fetchLocal: Http['fetch']
   /** What is mounted, as the router knows it, and what each of it declared. */
   readonly routes: readonly { readonly method: string; readonly path: string }[]
   readonly table: readonly Pick<Route, 'method' | 'path' | 'access'>[]
@@ -84,6 +97,8 @@ export const createHttp = (deps: HttpDeps): Http => {
   const gate = createGate(deps.limits.inFlight)
   const identityLimit = createLimit(deps.limits.perIdentity, monotonic)
   const authenticate = createAuthenticate(deps)
+  const findRoles = createFindRoles(deps.currentPolicy)
+  const checkRole = createCheckRole({ ...deps, findRoles })
 
   const app = new OpenAPIHono<HttpEnv>({
     getPath: (request, given) => readPath(readTarget(request, given?.env)),
@@ -93,6 +108,9 @@ export const createHttp = (deps: HttpDeps): Http => {
     createCertificatesRoute({ issue: deps.issue, metrics }),
     whoamiRoute,
     createUserCaRoute(deps.authority),
+    createPolicyRoute(deps),
+    createFreezeRoute(deps.freeze),
+    createUnfreezeRoute(deps.freeze),
     healthRoute,
     createReadyRoute(createReadiness(deps), gate.isClosed),
     createOpenapiRoute(() => formatDocument(app, deps)),
@@ -123,19 +141,25 @@ export const createHttp = (deps: HttpDeps): Http => {
     identityLimit.take(key)
   }
 
+  const identify = async (c: HttpContext) => {
+    const caller = await authenticate(c)
+    limitIdentity(caller)
+    return caller
+  }
+
   /** The handler of a route behind the check its access declares; what declares none is not mounted. */
   const guard = (route: Route) => {
-    switch (route.access) {
-      case 'public':
-        return (c: HttpContext) => route.handle(c)
-      case 'identity':
-        return async (c: HttpContext) => {
-          const caller = await authenticate(c)
-          limitIdentity(caller)
-          return route.handle(c, caller)
-        }
-      default:
-        throw new TypeError('a route declares no access')
+    if (route.access === 'public') return (c: HttpContext) => route.handle(c)
+    if (route.access === 'identity') {
+      return async (c: HttpContext) => route.handle(c, await identify(c))
+    }
+    const role = route.access?.role
+    if (role === undefined) throw new TypeError('a route declares no access')
+    return async (c: HttpContext) => {
+      if (c.env.isLocal) return route.handle(c, { identity: identifyLocal(c, deps.user) })
+      const caller = await identify(c)
+      await checkRole(c, caller, role)
+      return route.handle(c, { identity: formatIdentity(caller.identity) })
     }
   }
   for (const route of table) {
@@ -149,7 +173,9 @@ export const createHttp = (deps: HttpDeps): Http => {
       const text = 'There is nothing at this path. What there is stands in /openapi.json.'
       return answerProblem(c, new AppError('not_found', text))
     }
-    const allow = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : ['POST']))
+    const allow = methods.flatMap((method) =>
+      method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()],
+    )
     const text = `This path takes ${allow.join(' and ')} only.`
     return answerProblem(c, new AppError('method_not_allowed', text), {
       allow: allow.join(', '),
@@ -167,7 +193,10 @@ export const createHttp = (deps: HttpDeps): Http => {
   })
 
   return Object.freeze({
-    fetch: async (request: Request, bindings: Bindings = {}) => app.fetch(request, bindings),
+    fetch: async (request: Request, bindings: Bindings = {}) =>
+      app.fetch(request, { ...bindings, isLocal: false }),
+    fetchLocal: async (request: Request, bindings: Bindings = {}) =>
+      app.fetch(request, { ...bindings, isLocal: true }),
     routes: app.routes,
     table,
     stop: gate.close,

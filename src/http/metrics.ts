@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { AppError, type Code } from '../errors.ts'
+import { toSeconds } from '../lib/clock.ts'
 import { createId, type Random } from '../lib/ids.ts'
 import { commonHeaders, formatProblem, formatProblemHeaders } from './errors.ts'
 
@@ -19,6 +20,10 @@ export interface Metrics {
   countDecision(decision: DecisionLabel): void
   /** Counts a certificate by a rule that says `alert: true`. */
   countAlert(): void
+  /** A policy has come into force. */
+  setPolicy(sha256: string, at: Date): void
+  /** Changed policy files were not taken: once for each distinct failure. */
+  countReloadFailure(): void
   /** The figures in Prometheus' text format. */
   format(): Promise<string>
   readonly contentType: string
@@ -56,6 +61,17 @@ export const createMetrics = (withProcess: boolean): Metrics => {
     help: 'Certificates by rules that say alert: true.',
     registers,
   })
+  const policy = new Gauge({
+    name: 'postern_policy_loaded',
+    help: 'When the policy in force was loaded, in seconds since 1970, by its SHA-256.',
+    labelNames: ['sha256'] as const,
+    registers,
+  })
+  const reloadFailures = new Counter({
+    name: 'postern_policy_reload_failures_total',
+    help: 'Changes of the policy files that were not taken, as they do not load.',
+    registers,
+  })
   return Object.freeze({
     countRequest(figures: RequestFigures) {
       requests.inc({ route: figures.route, status: figures.status, code: figures.code })
@@ -67,6 +83,12 @@ export const createMetrics = (withProcess: boolean): Metrics => {
     countAlert() {
       alerts.inc()
     },
+    setPolicy(sha256: string, at: Date) {
+      // One series alone: the one before is history.
+      policy.reset()
+      policy.set({ sha256 }, toSeconds(at))
+    },
+    countReloadFailure: () => reloadFailures.inc(),
     format: () => registry.metrics(),
     contentType: registry.contentType,
   })

@@ -23,7 +23,7 @@ export interface Listening {
   readonly isTls: boolean
 }
 
-/** Routes that must answer whoever asks, however busy the service is: they tell nothing but health. */
+/** Routes that must answer whoever asks, however busy the service is. */
 const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
 
 /** The target as it was sent. Hono's own reading decodes it, and a proxy before us may not have. */
@@ -45,8 +45,8 @@ export const identifyRequest = (deps: {
   return async (c, next) => {
     const address = findClientAddress({
       peer: c.env.incoming?.socket.remoteAddress,
-      isUnix: deps.listening.kind === 'unix',
-      forwardedFor: c.req.header('x-forwarded-for'),
+      isUnix: deps.listening.kind === 'unix' || c.env.isLocal,
+      forwardedFor: c.env.isLocal ? undefined : c.req.header('x-forwarded-for'),
       isTrusted,
     })
     const route = deps.paths.has(c.req.path) ? c.req.path : 'none'
@@ -74,11 +74,17 @@ export const recordRequest =
     deps.logger[level](line, 'request')
   }
 
+/**
+ * Whether a request is held to no limit: probes, which tell nothing but health, and the admin socket,
+ * through which a service is stopped that others keep busy.
+ */
+const isExempt = (c: HttpContext): boolean => probes.has(c.req.path) || c.env.isLocal
+
 /** Refuses while the service stops, and where more requests are being worked on than it may hold. */
 export const holdGate =
   (gate: Gate): Middleware =>
   async (c, next) => {
-    if (probes.has(c.req.path)) return next()
+    if (isExempt(c)) return next()
     const leave = gate.enter()
     try {
       await next()
@@ -94,7 +100,7 @@ export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[])
   const isExposed = listening.kind === 'tcp' && !listening.isTls && !isLoopbackHost(listening.host)
   return async (c, next) => {
     const peer = parseAddress(c.env.incoming?.socket.remoteAddress ?? '')
-    if (isExposed && !probes.has(c.req.path) && (peer === undefined || !isTrusted(peer))) {
+    if (isExposed && !isExempt(c) && (peer === undefined || !isTrusted(peer))) {
       throw new AppError(
         'untrusted_peer',
         'This address speaks plain HTTP to its trusted proxies only: connect through the proxy, over HTTPS.',
@@ -117,7 +123,7 @@ export const checkHost = (listening: Listening, publicUrl: string): Middleware =
   const isLocal = listening.kind === 'unix' || isLoopbackHost(listening.host)
   return async (c, next) => {
     const named = (c.req.header('host') ?? new URL(c.req.url).host).toLowerCase()
-    if (!probes.has(c.req.path) && !own.has(named) && !(isLocal && isLoopbackName(named, c))) {
+    if (!isExempt(c) && !own.has(named) && !(isLocal && isLoopbackName(named, c))) {
       throw new AppError(
         'misdirected_request',
         "The Host header does not name this service: send the request to the address in the service's publicUrl.",
@@ -194,7 +200,7 @@ export const rateLimited = (retryAfter: number): AppError =>
 export const limitAddress =
   (limit: Limit): Middleware =>
   async (c, next) => {
-    if (probes.has(c.req.path)) return next()
+    if (isExempt(c)) return next()
     const key = formatAddressBlock(c.get('facts').address)
     const wait = limit.check(key)
     if (wait > 0) throw rateLimited(wait)

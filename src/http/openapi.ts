@@ -31,6 +31,7 @@ const identityFailures: readonly Code[] = [
   'idp_unavailable',
   'audit_unavailable',
 ]
+const roleFailures: readonly Code[] = ['role_required', 'insufficient_scope']
 
 const formatFailures = (failures: readonly Code[]) => {
   const byStatus = Map.groupBy(new Set(failures), statusOf)
@@ -58,8 +59,13 @@ const formatFailures = (failures: readonly Code[]) => {
 
 /** Enters a route into the registry, with every answer it can give. */
 export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => {
-  const isIdentity = route.access === 'identity'
-  const failures = [...anyFailures, ...(isIdentity ? identityFailures : []), ...route.failures]
+  const isPublic = route.access === 'public'
+  const failures = [
+    ...anyFailures,
+    ...(isPublic ? [] : identityFailures),
+    ...(typeof route.access === 'object' ? roleFailures : []),
+    ...route.failures,
+  ]
   const answers = Object.groupBy(route.answers, ({ status }) => status)
   const successes = Object.entries(answers).map(([status, list = []]) => {
     const content = list.map(({ contentType, schema, example }) => [
@@ -80,7 +86,7 @@ export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => 
     path: route.path,
     summary: route.summary,
     description: route.description,
-    security: isIdentity ? [{ token: [] }] : [],
+    security: isPublic ? [] : [{ token: [] }],
     ...(route.body === undefined
       ? {}
       : {

@@ -5,7 +5,12 @@ import { AppError } from '../errors.ts'
 /** Where a server listens. */
 export type Place =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
+  | {
+      readonly kind: 'unix'
+      readonly path: string
+      /** Of the socket's file. Default 0660: the owner and the group, which is the proxy's. */
+      readonly mode?: number
+    }
 
 /** Resolves once connections are taken. Code: `invalid_config` where the place cannot be had. */
 export const openPlace = async (server: Server, place: Place): Promise<void> => {
@@ -24,8 +29,8 @@ export const openPlace = async (server: Server, place: Place): Promise<void> => 
       cause,
     })
   })
-  // The file mode is the socket's access control: the owner and the group, which is the proxy's.
-  if (place.kind === 'unix') chmodSync(place.path, 0o660)
+  // The file mode is the socket's access control.
+  if (place.kind === 'unix') chmodSync(place.path, place.mode ?? 0o660)
 }
 
 /** Removes a socket nobody listens on any more, as a kill leaves it; never anything but a socket. */

@@ -1,14 +1,22 @@
 import type { Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
+import type { Freeze } from '../freeze.ts'
 import type { Pool } from '../identity/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
-import type { Policy } from '../policy/index.ts'
+import type { Problem } from '../lib/yaml.ts'
 
-/** Whether certificates can be issued now, and which part says no. Why is in the service's log. */
+/**
+ * Whether certificates can be issued now, and which part says no. Anyone may read it, so `reason` is
+ * there only for what an admin has to mend or has decided; all else stays in the service's log.
+ */
 export interface Readiness {
   readonly status: 'ok' | 'degraded' | 'unavailable'
-  readonly checks: readonly { readonly name: string; readonly ok: boolean }[]
+  readonly checks: readonly {
+    readonly name: string
+    readonly ok: boolean
+    readonly reason?: string
+  }[]
 }
 
 type Check = { readonly ok: true } | { readonly ok: false; readonly reason: string }
@@ -16,6 +24,11 @@ type Check = { readonly ok: true } | { readonly ok: false; readonly reason: stri
 const deadlineMillis = 5_000
 /** Anyone may ask, so an answer is kept this long: asking often asks no provider more often. */
 const keptMillis = { own: 1_000, providers: 10_000 } as const
+
+const notReloaded =
+  'The policy files as they are now do not load, and the last good policy stays in force: run `postern policy check`.'
+
+const hideReason = ({ name, ok }: { readonly name: string; readonly ok: boolean }) => ({ name, ok })
 
 const withDeadline = async <T>(work: Promise<T>, late: T): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
@@ -55,14 +68,16 @@ const keep = <T>(millis: number, monotonic: () => number, load: () => Promise<T>
 }
 
 /**
- * The answer of `/readyz`: `unavailable` where the signer, the log or the policy is missing
- * or the clock may be wrong,
- * `degraded` where only a provider is. Never rejects, and takes at most 5 s.
+ * The answer of `/readyz`: `unavailable` where the signer or the log is missing or the clock may be
+ * wrong, `degraded` where a provider is missing, where the policy files no longer load, and while
+ * issuing is frozen: then the door must stay open, to say who froze it and to let them lift it. Never
+ * rejects, and takes at most 5 s.
  */
 export const createReadiness = (deps: {
   readonly authority: Authority
   readonly log: Log
-  readonly currentPolicy: () => Policy | undefined
+  readonly listPolicyProblems: () => readonly Problem[]
+  readonly freeze: Freeze
   readonly pool: Pool
   readonly logger: Logger
   readonly monotonic: () => number
@@ -77,12 +92,9 @@ export const createReadiness = (deps: {
       run(() => authority.check()),
       run(() => log.check()),
     ])
-    const policy: Check =
-      deps.currentPolicy() === undefined ? { ok: false, reason: 'none is loaded' } : { ok: true }
     return [
       { name: 'signer', ...signer },
       { name: 'log', ...written },
-      { name: 'policy', ...policy },
       { name: 'clock', ...checkClock(deps.trustedClock) },
     ]
   })
@@ -93,15 +105,29 @@ export const createReadiness = (deps: {
     ),
   )
 
+  /** Asked anew each time: it costs nothing, and an admin looks right after a change. */
+  const listStates = () => {
+    const problems = deps.listPolicyProblems()
+    const since = deps.freeze.find()?.since
+    return [
+      problems.length === 0
+        ? { name: 'policy', ok: true }
+        : { name: 'policy', ok: false, reason: notReloaded },
+      since === undefined
+        ? { name: 'issuing', ok: true }
+        : { name: 'issuing', ok: false, reason: `All issuing is frozen since ${since}.` },
+    ]
+  }
+
   return async () => {
     const [own, providers] = await Promise.all([checkOwn(), checkProviders()])
-    const checks = [...own, ...providers]
-    const failed = checks.filter(({ ok }) => !ok)
+    const states = listStates()
+    const failed = [...own, ...states, ...providers].filter(({ ok }) => !ok)
     if (failed.length > 0) logger.warn({ failed }, 'not ready')
     const isUnavailable = own.some(({ ok }) => !ok)
     return {
       status: isUnavailable ? 'unavailable' : failed.length > 0 ? 'degraded' : 'ok',
-      checks: checks.map(({ name, ok }) => ({ name, ok })),
+      checks: [...own.map(hideReason), ...states, ...providers.map(hideReason)],
     }
   }
 }

@@ -76,9 +76,12 @@ const is =
   (rows: Rows, value: string): Rows =>
     rows.where(column, '=', value)
 
+/** The types that an index knows. */
+const indexed: ReadonlySet<string> = new Set(['policy', 'freeze', 'unfreeze'])
+
 const conditions = {
-  // A literal, without which the partial index on policies is not found.
-  type: (rows, value) => rows.where('type', '=', value === 'policy' ? sql.lit(value) : value),
+  // A literal, without which the partial indices are not found.
+  type: (rows, value) => rows.where('type', '=', indexed.has(value) ? sql.lit(value) : value),
   issuer: is('issuer'),
   subject: is('subject'),
   name: is('name'),

@@ -72,7 +72,7 @@ describe('the command line', () => {
     ],
     [
       ['audit', 'list', '--type', 'denied'],
-      "option '--type <type>' argument 'denied' is invalid. Write one of allow, deny, error, refusals, start, policy.",
+      "option '--type <type>' argument 'denied' is invalid. Write one of allow, deny, error, refusals, start, policy, policy-error, freeze, unfreeze.",
       'postern --help',
     ],
     [
@@ -134,6 +134,8 @@ describe('no switch (ATTACKS 114, 332)', () => {
       'cli/policies.ts: POSTERN_CONFIG',
       'cli/process.ts: NODE_OPTIONS',
       'cli/process.ts: NODE_TLS_REJECT_UNAUTHORIZED',
+      'cli/service.ts: POSTERN_TOKEN_FILE',
+      'cli/service.ts: SUDO_USER',
       'config.ts: POSTERN_CONFIG',
       'config.ts: SSH_AUTH_SOCK',
       'config/secret.ts: CREDENTIALS_DIRECTORY',

@@ -42,7 +42,10 @@ describe('every route', () => {
         "/openapi.json",
       ]
     `)
-    for (const { access } of service.app.table) expect(['public', 'identity']).toContain(access)
+    const kinds = service.app.table.map(({ access }) =>
+      typeof access === 'object' ? access.role : access,
+    )
+    for (const kind of kinds) expect(['public', 'identity', 'auditor', 'admin']).toContain(kind)
   })
 
   test('that is not public answers 401 without a token, whatever else is sent', async () => {

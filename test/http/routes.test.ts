@@ -208,8 +208,9 @@ describe('the other routes', () => {
       checks: [
         { name: 'signer', ok: true },
         { name: 'log', ok: true },
-        { name: 'policy', ok: true },
         { name: 'clock', ok: true },
+        { name: 'policy', ok: true },
+        { name: 'issuing', ok: true },
         { name: `oidc ${service.issuer.issuer}`, ok: true },
       ],
     })

@@ -9,7 +9,17 @@ import { parseDuration } from '../../lib/duration.ts'
 import { type Command, type Context, jsonOption, readConfig } from '../command.ts'
 import { listFacts, listTitles, toRow } from '../entries.ts'
 
-const types = ['allow', 'deny', 'error', 'refusals', 'start', 'policy']
+const types = [
+  'allow',
+  'deny',
+  'error',
+  'refusals',
+  'start',
+  'policy',
+  'policy-error',
+  'freeze',
+  'unfreeze',
+]
 const maxLimit = 1_000
 
 /** The start of a span, as entries write their times; undefined where the text is no time at all. */

@@ -1,13 +1,13 @@
 import { url as inspectorUrl } from 'node:inspector'
 import { type Command, readConfig } from '../command.ts'
-import { checkProcess, closeProcess, limitStop, waitForSignal } from '../process.ts'
+import { checkProcess, closeProcess, limitStop, onHangup, waitForSignal } from '../process.ts'
 
 /** The 10 s that requests in flight may take, and a moment to close the log. */
 const stopSeconds = 12
 
 export const serve: Command = {
   name: 'serve',
-  summary: 'run the service until SIGTERM or SIGINT',
+  summary: 'run the service until SIGTERM or SIGINT; SIGHUP reads the policy again',
   examples: ['postern serve', 'postern serve --config /etc/postern/postern.yaml'],
   options: [
     {
@@ -27,6 +27,7 @@ export const serve: Command = {
     const accepted = { clock: options['acceptClock'] === true }
     const app = await build(config, {}, accepted)
     const stopped = waitForSignal()
+    onHangup(app.reload)
     try {
       const { url } = await app.listen()
       context.output.line(`postern: ready on ${url}`)

@@ -19,6 +19,7 @@ After=network-online.target time-sync.target
 Type=exec
 User=postern
 ExecStart=${quote(paths.node)} --disable-sigusr1 --disable-proto=delete ${quote(paths.script)} serve --config ${quote(paths.config)}
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=2
 # 2 and 78: the command line or the configuration is wrong, and will be the next time.

@@ -9,9 +9,7 @@ import { checkShape, type MemberErrors, readJson } from '../body.ts'
 import { answerJson } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { IdentityRoute } from './index.ts'
-
-/** Control characters, line separators, and the characters that turn text around: no sentence needs them. */
-const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u
+import { reasonSchema } from './reason.ts'
 
 const askSchema = z
   .strictObject({
@@ -28,10 +26,7 @@ const askSchema = z
       .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)
       .optional()
       .openapi({ description: "The name of one of the rule's commands, where it has some." }),
-    reason: z
-      .string()
-      .max(512)
-      .refine((text) => !unprintable.test(text))
+    reason: reasonSchema
       .optional()
       .openapi({ description: 'Why, in a sentence for the log. At most 512 characters.' }),
     proof: z
@@ -193,6 +188,7 @@ export const createCertificatesRoute = (deps: {
     'quota_exceeded',
     'insufficient_scope',
     'signer_unavailable',
+    'frozen',
   ],
   async handle(c, caller) {
     const { proof: signed, ...wanted } = checkShape(askSchema, await readJson(c), mistakes)

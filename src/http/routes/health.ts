@@ -26,7 +26,7 @@ export const healthRoute: PublicRoute = {
 const readinessSchema = z
   .object({
     status: z.enum(['ok', 'degraded', 'unavailable']),
-    checks: z.array(z.object({ name: z.string(), ok: z.boolean() })),
+    checks: z.array(z.object({ name: z.string(), ok: z.boolean(), reason: z.string().optional() })),
   })
   .openapi('Readiness')
 
@@ -40,11 +40,12 @@ export const createReadyRoute = (
   access: 'public',
   summary: 'Whether certificates can be issued now',
   description:
-    'A test signature, a writable log, a loaded policy, and the identity providers. Why a check fails is in the service log.',
+    'A test signature, a writable log, the policy files, whether issuing is frozen, and the identity providers. Why a check fails is in the service log.',
   answers: [
     {
       status: 200,
-      description: 'Ready; `degraded` where an identity provider does not answer.',
+      description:
+        'Ready; `degraded` where an identity provider does not answer, where the policy files no longer load and the last good policy stays in force, and while issuing is frozen.',
       contentType: 'application/json',
       schema: readinessSchema,
       example: { status: 'ok', checks: [{ name: 'signer', ok: true }] },

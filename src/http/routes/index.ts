@@ -1,11 +1,13 @@
 import type { z } from '@hono/zod-openapi'
+import type { EntryIdentity } from '../../audit/index.ts'
 import type { Code } from '../../errors.ts'
 import type { Caller } from '../../identity/index.ts'
+import type { Role } from '../../policy/index.ts'
 import type { HttpContext } from '../context.ts'
 
 /** What every route says of itself: enough to mount it, and to describe it in OpenAPI. */
 interface RouteBase {
-  readonly method: 'get' | 'post'
+  readonly method: 'get' | 'post' | 'delete'
   readonly path: `/${string}`
   readonly summary: string
   readonly description: string
@@ -33,5 +35,19 @@ export interface IdentityRoute extends RouteBase {
   handle(c: HttpContext, caller: Caller): Promise<Response> | Response
 }
 
+/** Who acts under a role: a caller with a token, or a local admin, who has none. */
+export interface Actor {
+  readonly identity: EntryIdentity
+}
+
+/**
+ * Open to a caller who has the role by the policy in force, and through the admin socket. An admin
+ * may do all that an auditor may.
+ */
+export interface RoleRoute extends RouteBase {
+  readonly access: { readonly role: Role }
+  handle(c: HttpContext, actor: Actor): Promise<Response> | Response
+}
+
 /** A route that declares no access has no type, and is refused when it is mounted. */
-export type Route = PublicRoute | IdentityRoute
+export type Route = PublicRoute | IdentityRoute | RoleRoute

@@ -1,0 +1,94 @@
+import type { Log, Store } from '../audit/index.ts'
+import { appendPolicy } from '../audit/policies.ts'
+import type { Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import type { Metrics } from '../http/index.ts'
+import { type Clock, formatTime } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import { formatProblem, type Problem } from '../lib/yaml.ts'
+import type { Policy } from '../policy/index.ts'
+import { openPolicy, type Watch, watchPolicy } from '../policy/watch.ts'
+
+/** A policy that was loaded, from files that looked so, and is not yet in force. */
+export interface LoadedPolicy {
+  readonly policy: Policy
+  readonly signature: string
+}
+
+/** How many problems of a policy that does not load an entry names. */
+const maxProblems = 20
+
+const optionsOf = ({ ca }: Config) => ({ maxTtlSeconds: ca.maxTtlSeconds })
+
+/** Loads the policy of the configuration. Code: `invalid_policy`, naming every problem. */
+export const loadConfigured = async (config: Config, logger: Logger): Promise<LoadedPolicy> => {
+  const { policyDir } = config
+  const { result, signature } = await openPolicy(policyDir, optionsOf(config))
+  if (!result.ok) {
+    throw new AppError('invalid_policy', result.problems.map(formatProblem).join('\n'), {
+      hint: `postern policy check ${policyDir}`,
+    })
+  }
+  const { policy, warnings } = result
+  warn(logger, policyDir, policy, warnings)
+  return { policy, signature }
+}
+
+/** Puts a policy on the record and in force, and from then on each that takes its place. */
+export const enforcePolicy = async (given: {
+  readonly config: Config
+  readonly loaded: LoadedPolicy
+  readonly log: Log
+  readonly store: Pick<Store, 'find'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'setPolicy' | 'countReloadFailure'>
+}): Promise<Watch> => {
+  const { config, loaded, log, store, clock, logger, metrics } = given
+  const { policyDir: directory } = config
+
+  const record = async (policy: Policy) => {
+    await appendPolicy({ log, store, time: formatTime(clock()), policy })
+    metrics.setPolicy(policy.sha256, clock())
+  }
+  await record(loaded.policy)
+
+  const watch: Watch = watchPolicy({
+    directory,
+    options: optionsOf(config),
+    ...loaded,
+    events: {
+      async onPolicy(policy, warnings) {
+        await record(policy)
+        const { sha256, ruleCount } = policy
+        logger.info({ sha256, rules: ruleCount }, 'a new policy is in force')
+        warn(logger, directory, policy, warnings)
+      },
+      async onFailure(problems) {
+        metrics.countReloadFailure()
+        for (const problem of problems.slice(0, maxProblems)) {
+          logger.error({ policy: formatProblem(problem) }, 'the policy does not load')
+        }
+        await log.append({
+          type: 'policy-error',
+          time: formatTime(clock()),
+          policy: watch.current().sha256,
+          problems: problems.slice(0, maxProblems),
+          count: problems.length,
+        })
+      },
+    },
+  })
+  return watch
+}
+
+const warn = (
+  logger: Logger,
+  policyDir: string,
+  policy: Policy,
+  warnings: readonly Problem[],
+): void => {
+  for (const warning of warnings) logger.warn({ policy: formatProblem(warning) }, 'policy')
+  if (policy.ruleCount > 0) return
+  logger.warn({ policyDir }, 'the policy has no rule: everyone is refused')
+}

@@ -1,0 +1,35 @@
+import { createPublicKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Authority } from '../ca/index.ts'
+import type { Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import { encodeBase64 } from '../lib/bytes.ts'
+import { encodePublicKey } from '../ssh/native.ts'
+
+/** The pair of files that `tls` names; undefined where it names none. Code: `invalid_config`. */
+export const readTls = ({ tls }: Config) => {
+  if (tls === undefined) return undefined
+  try {
+    const [cert, key] = [readFileSync(tls.cert, 'utf8'), readFileSync(tls.key, 'utf8')]
+    createPublicKey(key)
+    return { cert, key }
+  } catch (cause) {
+    throw new AppError('invalid_config', 'tls: the certificate or the key cannot be read.', {
+      hint: 'name two PEM files, the key without a passphrase, under tls in postern.yaml',
+      cause,
+    })
+  }
+}
+
+/**
+ * One key, one purpose: whoever breaks into TLS must not thereby sign certificates. Code:
+ * `invalid_config`.
+ */
+export const checkDistinct = (authority: Authority, tlsKey: string): void => {
+  const blob = encodePublicKey(createPublicKey(tlsKey))
+  if (blob !== undefined && authority.publicKey.split(' ')[1] === encodeBase64(blob)) {
+    throw new AppError('invalid_config', 'The CA key is also the TLS key.', {
+      hint: 'make a key of its own for the CA: postern init',
+    })
+  }
+}
