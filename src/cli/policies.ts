@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { AppError } from '../errors.ts'
 import { formatProblem } from '../lib/yaml.ts'
+import type { Surroundings } from '../policy/findings/index.ts'
 import type { PolicyResult } from '../policy/parse.ts'
 import { type Context, type Option, readConfig } from './command.ts'
 
@@ -9,20 +10,48 @@ import { type Context, type Option, readConfig } from './command.ts'
 /** A policy that has loaded. */
 export type Loaded = Extract<PolicyResult, { readonly ok: true }>
 
-/** A directory that is named needs no configuration; where there is one, its `ca.maxTtl` counts. */
+/** Where the policy is, and what of the configuration it is measured by. */
+export interface PolicyPlace {
+  readonly dir: string
+  readonly maxTtlSeconds?: number
+  readonly providers?: NonNullable<Surroundings['providers']>
+}
+
+/**
+ * A directory that is named needs no configuration; where there is one, its `ca.maxTtl` counts, and
+ * its providers are those there are.
+ */
 export const findPolicy = async (
   context: Context,
   argument: string | undefined,
-): Promise<{ readonly dir: string; readonly maxTtlSeconds?: number }> => {
+): Promise<PolicyPlace> => {
   const isConfigured =
     context.configFile !== undefined || context.env['POSTERN_CONFIG'] !== undefined
   if (argument !== undefined && !isConfigured) return { dir: resolve(context.cwd, argument) }
-  const { policyDir, ca } = await readConfig(context)
+  const { policyDir, ca, identity } = await readConfig(context)
+  const { github, oidc } = identity
   return {
     dir: argument === undefined ? policyDir : resolve(context.cwd, argument),
     maxTtlSeconds: ca.maxTtlSeconds,
+    // `serve` refuses to start without a provider: until there is one, nothing can be compared.
+    ...(github.length + oidc.length === 0
+      ? {}
+      : {
+          providers: {
+            issuers: oidc.map(({ issuer }) => issuer),
+            servers: github.map(({ apiUrl }) => findServer(apiUrl)),
+          },
+        }),
   }
 }
+
+/** What `server` of a rule is for an API's URL: github.com and ghe.com have theirs beside it. */
+export const findServer = (apiUrl: string): string =>
+  new URL(apiUrl).host.replace(/^api\.(?=github\.com$|[^.]+\.ghe\.com$)/, '')
+
+/** `1 rule`, `2 rules`. */
+export const count = (number: number, noun: string): string =>
+  `${number} ${noun}${number === 1 ? '' : 's'}`
 
 /** @throws AppError `invalid_policy` with every problem, each with its file and line. */
 export const checkLoaded = (result: PolicyResult, dir: string): Loaded => {

@@ -46,17 +46,17 @@ describe('postern policy check', () => {
     expect(code).toBe(1)
     const lines = stdout.trimEnd().split('\n')
     expect(lines.length).toBeGreaterThanOrEqual(3)
-    for (const line of lines) expect(line).toMatch(/a\.yaml:\d+:\d+: ./)
-    expect(stderr).toBe(`error: ${lines.length} problems found.\n`)
+    for (const line of lines) expect(line).toMatch(/a\.yaml:\d+:\d+: error: ./)
+    expect(stderr).toBe(`error: ${lines.length} errors found.\n`)
   })
 
   test('says the same in JSON', async () => {
     const cwd = writeFiles(createDirectory(), { 'rules/a.yaml': broken })
     const { code, stdout, stderr } = await runCli(['policy', 'check', 'rules', '--json'], { cwd })
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
-    const { ok, problems } = JSON.parse(stdout) as { ok: boolean; problems: { line: number }[] }
+    const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: { line: number }[] }
     expect(ok).toBe(false)
-    expect(problems.map(({ line }) => line)).toContain(4)
+    expect(findings.map(({ line }) => line)).toContain(4)
   })
 
   test('of a directory that is not there is a problem, not a pass', async () => {
@@ -65,7 +65,7 @@ describe('postern policy check', () => {
     })
     expect(code).toBe(1)
     expect(stdout).not.toBe('')
-    expect(stderr).toBe('error: 1 problem found.\n')
+    expect(stderr).toBe('error: 1 error found.\n')
   })
 
   test('measures by ca.maxTtl where a configuration is named', async () => {
@@ -79,9 +79,57 @@ describe('postern policy check', () => {
 
   test('of no rule at all warns (ATTACKS 145)', async () => {
     const cwd = writeFiles(createDirectory(), { 'rules/a.yaml': 'rules: []\n', 'none/.keep': '' })
-    const { code, stderr } = await runCli(['policy', 'check', 'none'], { cwd })
+    const { code, stdout } = await runCli(['policy', 'check', 'none'], { cwd })
     expect(code).toBe(0)
-    expect(stderr).toMatch(/^warning: ./)
+    expect(stdout).toMatch(
+      /^\*\.yaml:1:1: warning: there are no rules, .*\nok: 0 rules .*; 1 warning\n$/,
+    )
+  })
+
+  test('fails on warnings where it is told to, and says so in JSON too', async () => {
+    const text = `rules:
+  - name: root
+    who: [{ oidc: { issuer: https://idp.example.com, groups: [ops] } }]
+    hosts: [web-1]
+    logins: [root]
+    ttl: 5m
+`
+    const cwd = writeFiles(createDirectory(), { 'rules/a.yaml': text })
+    const run = (...more: string[]) => runCli(['policy', 'check', 'rules', ...more], { cwd })
+    const line =
+      'a.yaml:5:14: warning: root is given without a second factor and without a reason; add require: { mfa: true, reason: { minLength: 10 } }\n'
+    const lenient = await run()
+    expect(lenient).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/; 1 warning\n$/),
+      stderr: '',
+    })
+    expect(lenient.stdout.startsWith(line)).toBe(true)
+    expect(await run('--strict')).toEqual({
+      code: 1,
+      stdout: line,
+      stderr: 'error: 1 warning found.\n',
+    })
+    expect(JSON.parse((await run('--json')).stdout)).toEqual({
+      ok: true,
+      rules: 1,
+      files: ['a.yaml'],
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      findings: [
+        {
+          file: 'a.yaml',
+          line: 5,
+          column: 14,
+          level: 'warning',
+          code: 'root-ungated',
+          message: 'root is given without a second factor and without a reason',
+          advice: 'add require: { mfa: true, reason: { minLength: 10 } }',
+        },
+      ],
+    })
+    const strict = await run('--strict', '--json')
+    expect(strict.code).toBe(1)
+    expect(JSON.parse(strict.stdout)).toMatchObject({ ok: false })
   })
 })
 

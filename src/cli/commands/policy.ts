@@ -1,45 +1,61 @@
 import { AppError } from '../../errors.ts'
-import { formatProblem } from '../../lib/yaml.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { formatFinding, listPolicyFindings } from '../../policy/findings/index.ts'
 import { loadPolicy } from '../../policy/load.ts'
+import type { PolicyResult } from '../../policy/parse.ts'
 import { type Command, jsonOption } from '../command.ts'
 import { findPolicy } from '../policies.ts'
 
 export const policyCheck: Command = {
   name: 'policy check',
-  summary: 'read the policy, run its tests, and name everything that is wrong',
+  summary: 'read the policy, run its tests, and name what is wrong or may not be meant',
   argument: { name: '[dir]', summary: 'a directory of policy files (default: policyDir)' },
-  options: [jsonOption],
-  examples: ['postern policy check', 'postern policy check policies --json'],
-  async run(context, argument, { json }) {
+  options: [{ flags: '--strict', summary: 'fail on warnings too' }, jsonOption],
+  examples: ['postern policy check', 'postern policy check policies --strict --json'],
+  async run(context, argument, { json, strict }) {
     const { output } = context
-    const { dir, maxTtlSeconds } = await findPolicy(context, argument)
+    const { dir, maxTtlSeconds, providers } = await findPolicy(context, argument)
     const result = await loadPolicy(dir, maxTtlSeconds === undefined ? {} : { maxTtlSeconds })
+    const findings = listPolicyFindings(result, {
+      at: systemClock(),
+      ...(providers === undefined ? {} : { providers }),
+    })
+    const errors = findings.filter(({ level }) => level === 'error').length
+    const warnings = findings.length - errors
+    const isOk = errors === 0 && (strict === undefined || warnings === 0)
     if (json === true) {
-      output.json(
-        result.ok
-          ? {
-              ok: true,
-              rules: result.policy.ruleCount,
-              files: Object.keys(result.policy.files),
-              sha256: result.policy.sha256,
-              warnings: result.warnings,
-            }
-          : { ok: false, problems: result.problems },
+      output.json({ ok: isOk, ...describePolicy(result), findings })
+      return isOk ? 0 : 1
+    }
+    for (const finding of findings) output.line(formatFinding(finding))
+    if (isOk) {
+      output.line(
+        `ok: ${summarise(result)}${warnings === 0 ? '' : `; ${count(warnings, 'warning')}`}`,
       )
-      return result.ok ? 0 : 1
+      return 0
     }
-    if (!result.ok) {
-      for (const problem of result.problems) output.line(formatProblem(problem))
-      throw new AppError('invalid_policy', `${count(result.problems.length, 'problem')} found.`)
-    }
-    for (const warning of result.warnings) output.warning(formatProblem(warning))
-    const { ruleCount, files, sha256 } = result.policy
-    output.line(
-      `ok: ${count(ruleCount, 'rule')} in ${count(Object.keys(files).length, 'file')}, sha256 ${sha256}`,
-    )
-    return 0
+    const counted = [
+      ...(errors === 0 ? [] : [count(errors, 'error')]),
+      ...(warnings === 0 ? [] : [count(warnings, 'warning')]),
+    ]
+    throw new AppError('invalid_policy', `${counted.join(' and ')} found.`)
   },
 }
 
-const count = (number: number, noun: string): string =>
+const describePolicy = (result: PolicyResult) =>
+  result.ok
+    ? {
+        rules: result.policy.ruleCount,
+        files: Object.keys(result.policy.files),
+        sha256: result.policy.sha256,
+      }
+    : {}
+
+const summarise = (result: PolicyResult): string => {
+  const { rules = 0, files = [], sha256 = '' } = describePolicy(result)
+  return `${count(rules, 'rule')} in ${count(files.length, 'file')}, sha256 ${sha256}`
+}
+
+/** `1 rule`, `2 rules`. */
+export const count = (number: number, noun: string): string =>
   `${number} ${noun}${number === 1 ? '' : 's'}`
