@@ -1,24 +1,50 @@
+import type { Leaf, Looked } from './ground.ts'
+
+/** Rules by their index, in as many sets as they were found in. */
+type Buckets = readonly ReadonlySet<number>[]
+
 /**
- * Of many lists of patterns: which have a pattern that could match a name that one of these matches.
- * Only what stands before the first wildcard is compared, so that ten thousand rules stay quick.
+ * Of many rules: which of them could name the same people on the same host, by their index, ascending.
+ * It may answer too many and never too few; ten thousand rules stay quick, since no two are compared.
  */
 export const createNeighbours = (
+  rules: readonly Looked[],
+): ((looked: Looked) => readonly number[]) => {
+  const findByHost = createHostBuckets(rules.map(({ rule }) => rule.hosts))
+  const findByPerson = createPersonBuckets(rules.map(({ who }) => who.flat()))
+  const count = (buckets: Buckets) => buckets.reduce((sum, { size }) => sum + size, 0)
+  return (looked) => {
+    const byHost = findByHost(looked.rule.hosts)
+    const byPerson = findByPerson(looked.who.flat())
+    const [few, many] = count(byHost) < count(byPerson) ? [byHost, byPerson] : [byPerson, byHost]
+    const found = new Set<number>()
+    for (const bucket of few) {
+      for (const index of bucket) if (many.some((other) => other.has(index))) found.add(index)
+    }
+    return [...found].sort((a, b) => a - b)
+  }
+}
+
+const insert = (map: Map<string, Set<number>>, key: string, index: number): void => {
+  const known = map.get(key)
+  if (known === undefined) map.set(key, new Set([index]))
+  else known.add(index)
+}
+
+/** Only what stands before the first wildcard is compared. */
+const createHostBuckets = (
   lists: readonly (readonly string[])[],
-): ((patterns: readonly string[]) => readonly number[]) => {
+): ((patterns: readonly string[]) => Buckets) => {
   const byPrefix = new Map<string, Set<number>>()
   for (const [index, patterns] of lists.entries()) {
-    for (const pattern of patterns) {
-      const prefix = prefixOf(pattern)
-      const known = byPrefix.get(prefix)
-      if (known === undefined) byPrefix.set(prefix, new Set([index]))
-      else known.add(index)
-    }
+    for (const pattern of patterns) insert(byPrefix, prefixOf(pattern), index)
   }
   const sorted = [...byPrefix.keys()].sort()
   return (patterns) => {
-    const found = new Set<number>()
+    const found = new Set<ReadonlySet<number>>()
     const add = (prefix: string) => {
-      for (const index of byPrefix.get(prefix) ?? []) found.add(index)
+      const bucket = byPrefix.get(prefix)
+      if (bucket !== undefined) found.add(bucket)
     }
     for (const pattern of patterns) {
       const prefix = prefixOf(pattern)
@@ -28,8 +54,76 @@ export const createNeighbours = (
         add(sorted[at] as string)
       }
     }
-    return [...found].sort((a, b) => a - b)
+    return [...found]
   }
+}
+
+/**
+ * An entry that holds another asks for something that the other has too: each is found by one such
+ * thing that it asks for, and by all that it has.
+ */
+const createPersonBuckets = (
+  lists: readonly (readonly Leaf[])[],
+): ((leaves: readonly Leaf[]) => Buckets) => {
+  const byAsked = new Map<string, Set<number>>()
+  const byHad = new Map<string, Set<number>>()
+  for (const [index, leaves] of lists.entries()) {
+    for (const key of leaves.flatMap(listAsked)) insert(byAsked, key, index)
+    for (const key of leaves.flatMap(listHad)) insert(byHad, key, index)
+  }
+  const all = new Set(lists.keys())
+  return (leaves) => {
+    if (leaves.includes('everyone')) return [all]
+    return [
+      ...new Set([
+        ...['everyone', ...leaves.flatMap(listHad)].flatMap((key) => byAsked.get(key) ?? []),
+        ...leaves.flatMap(listAsked).flatMap((key) => byHad.get(key) ?? []),
+      ]),
+    ]
+  }
+}
+
+/** One thing an entry asks for, the rarest there is; of alternatives, each. */
+const listAsked = (leaf: Leaf): readonly string[] => {
+  if (leaf === 'everyone') return ['everyone']
+  if ('github' in leaf) {
+    const { id, team, org } = leaf.github
+    if (id !== undefined) return [`id ${id}`]
+    if (team !== undefined) return [`team ${team.toLowerCase()}`]
+    return [org === undefined ? 'github' : `org ${org.toLowerCase()}`]
+  }
+  const { issuer, subject, email, groups, claims = {} } = leaf.oidc
+  if (subject !== undefined) return [`${issuer} subject ${subject}`]
+  if (email !== undefined) return [`${issuer} email ${email}`]
+  if (groups !== undefined) return groups.map((group) => `${issuer} group ${group}`)
+  const [claim] = Object.entries(claims)
+  if (claim !== undefined) return claim[1].map((value) => `${issuer} claim ${claim[0]} ${value}`)
+  return [issuer]
+}
+
+/** Everything an entry has that another could ask for. */
+const listHad = (leaf: Leaf): readonly string[] => {
+  if (leaf === 'everyone') return []
+  if ('github' in leaf) {
+    const { id, team, org } = leaf.github
+    const orgs = [org, team?.split('/')[0]].flatMap((name) => name?.toLowerCase() ?? [])
+    return [
+      'github',
+      ...(id === undefined ? [] : [`id ${id}`]),
+      ...(team === undefined ? [] : [`team ${team.toLowerCase()}`]),
+      ...orgs.map((name) => `org ${name}`),
+    ]
+  }
+  const { issuer, subject, email, groups = [], claims = {} } = leaf.oidc
+  return [
+    issuer,
+    ...(subject === undefined ? [] : [`${issuer} subject ${subject}`]),
+    ...(email === undefined ? [] : [`${issuer} email ${email}`]),
+    ...groups.map((group) => `${issuer} group ${group}`),
+    ...Object.entries(claims).flatMap(([name, values]) =>
+      values.map((value) => `${issuer} claim ${name} ${value}`),
+    ),
+  ]
 }
 
 /** A name without wildcards is its own prefix, with a mark behind it: it goes no further. */

@@ -11,9 +11,9 @@ import { areShared, isWithin } from './terms.ts'
 
 export const listShadows = (ground: Ground): readonly Remark[] => {
   const { rules } = ground
-  const findNeighbours = createNeighbours(rules.map(({ rule }) => rule.hosts))
+  const findNeighbours = createNeighbours(rules)
   return rules.flatMap((looked, index) => {
-    const earlier = findNeighbours(looked.rule.hosts)
+    const earlier = findNeighbours(looked)
       .filter((other) => other < index)
       .map((other) => rules[other] as Looked)
     if (looked.rule.hosts.length === 0) {
