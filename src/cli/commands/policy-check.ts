@@ -4,7 +4,7 @@ import { formatFinding, listPolicyFindings } from '../../policy/findings/index.t
 import { loadPolicy } from '../../policy/load.ts'
 import type { PolicyResult } from '../../policy/parse.ts'
 import { type Command, jsonOption } from '../command.ts'
-import { findPolicy } from '../policies.ts'
+import { count, findPolicy } from '../policies.ts'
 
 export const policyCheck: Command = {
   name: 'policy check',
@@ -55,7 +55,3 @@ const summarise = (result: PolicyResult): string => {
   const { rules = 0, files = [], sha256 = '' } = describePolicy(result)
   return `${count(rules, 'rule')} in ${count(files.length, 'file')}, sha256 ${sha256}`
 }
-
-/** `1 rule`, `2 rules`. */
-export const count = (number: number, noun: string): string =>
-  `${number} ${noun}${number === 1 ? '' : 's'}`
