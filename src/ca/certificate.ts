@@ -14,6 +14,9 @@ export interface Holder {
   readonly expiresAt?: Date
 }
 
+/** The shortest certificate that a rule's time may leave. */
+const leastSeconds = 5
+
 /**
  * Turns a grant into the certificate that will be signed. It ends `ttl` after now (the grant's is cut
  * to the end of the rule's `when` already), or with the holder's token where that is sooner and the
@@ -41,6 +44,14 @@ export const createIntent = (given: {
       'token_expired',
       'The certificate may not outlive your token, and the token has expired: send a fresh one.',
       { detail: 'the token ended within the leeway, and the rule does not say outliveToken' },
+    )
+  }
+  // Deciding and signing take their time too: a certificate must not be over before it is made.
+  if (grant.shortenedBy === 'when' && grant.ttlSeconds < leastSeconds) {
+    throw new AppError(
+      'policy_denied',
+      'The time in which this is allowed ends in a moment: ask again when it is back.',
+      { detail: `the time of rule ${given.rule.name} ends in under ${leastSeconds} s` },
     )
   }
   const intent: CertificateIntent = Object.freeze({

@@ -21,15 +21,19 @@ const oidc: Holder = {
   name: 'maya',
 }
 
-const intend = (given: {
+interface Given {
   readonly expiresAt?: Date
   readonly ttlSeconds?: number
+  readonly shortenedBy?: 'when'
   readonly outliveToken?: boolean
-}) =>
+}
+
+const intend = (given: Given) =>
   createIntent({
     grant: {
       principals: ['deploy@web-1.example.com'],
       ttlSeconds: given.ttlSeconds ?? 300,
+      ...(given.shortenedBy === undefined ? {} : { shortenedBy: given.shortenedBy }),
       outliveToken: given.outliveToken ?? false,
       criticalOptions: { 'force-command': '/bin/true' },
       extensions: { 'permit-pty': '' },
@@ -61,7 +65,7 @@ describe('an intent', () => {
     })
   })
 
-  test.each([
+  test.each<[string, Given, number, string | undefined]>([
     ['the token ends later', { expiresAt: inSeconds(301) }, 300, undefined],
     ['the token ends with it', { expiresAt: inSeconds(300) }, 300, undefined],
     ['the token ends sooner', { expiresAt: inSeconds(299) }, 299, 'token'],
@@ -73,10 +77,33 @@ describe('an intent', () => {
       300,
       undefined,
     ],
+    ['the time of the rule ends', { ttlSeconds: 5, shortenedBy: 'when' }, 5, 'when'],
+    [
+      'the token ends before the time of the rule',
+      { ttlSeconds: 120, shortenedBy: 'when', expiresAt: inSeconds(60) },
+      60,
+      'token',
+    ],
+    [
+      'the time of the rule ends before the token',
+      { ttlSeconds: 60, shortenedBy: 'when', expiresAt: inSeconds(120) },
+      60,
+      'when',
+    ],
   ])('ends where it should when %s', (_what, given, seconds, shortenedBy) => {
     const made = intend(given)
     expect(made.intent.validBefore - now).toBe(seconds)
     expect(made.shortenedBy).toBe(shortenedBy)
+  })
+
+  test('is refused where the time of its rule is as good as over', () => {
+    expect(() => intend({ ttlSeconds: 4, shortenedBy: 'when' })).toThrow(
+      expect.objectContaining({
+        code: 'policy_denied',
+        message: 'The time in which this is allowed ends in a moment: ask again when it is back.',
+        detail: 'the time of rule deploy ends in under 5 s',
+      }),
+    )
   })
 
   test.each([0, -1, -60])('is none where the token ended %i s from now', (seconds) => {
