@@ -8,6 +8,7 @@ import { freeze, unfreeze } from './commands/freeze.ts'
 import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy-check.ts'
 import { policyExplain } from './commands/policy-explain.ts'
+import { policyTest } from './commands/policy-test.ts'
 import { serve } from './commands/serve.ts'
 import { systemd } from './commands/systemd.ts'
 import { createOutput, type Output, type Sink } from './output.ts'
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   init,
   caShow,
   policyCheck,
+  policyTest,
   policyExplain,
   freeze,
   unfreeze,

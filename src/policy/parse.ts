@@ -11,7 +11,7 @@ import {
   type Names,
 } from './consistency.ts'
 import { createEvaluator } from './evaluate.ts'
-import type { Policy, Role, RuleRef } from './index.ts'
+import type { Policy, Question, Role, RuleRef } from './index.ts'
 import { createRoles } from './roles.ts'
 import {
   type Entry,
@@ -33,12 +33,25 @@ export type PolicyResult =
       /** What it was made of, for those who explain or compare policies. */
       readonly sources: Sources
       readonly names: Names
+      /** The files' own tests, in the order of their files. */
+      readonly tests: readonly TestResult[]
     }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 export interface PolicyOptions {
   /** `ca.maxTtl` of the configuration, in seconds; where it is absent no rule's ttl is too long. */
   readonly maxTtlSeconds?: number
+  /** Load also where the policy's own tests fail: for those who run the tests, never to decide by. */
+  readonly isTrial?: true
+}
+
+/** One of the files' own tests: it passes where there are no problems. */
+export interface TestResult {
+  readonly name: string
+  readonly file: string
+  readonly line: number
+  readonly problems: readonly Problem[]
+  readonly question?: Question
 }
 
 /**
@@ -47,7 +60,7 @@ export interface PolicyOptions {
  */
 export const parsePolicy = (
   files: Readonly<Record<string, Uint8Array>>,
-  { maxTtlSeconds = Number.POSITIVE_INFINITY }: PolicyOptions = {},
+  { maxTtlSeconds = Number.POSITIVE_INFINITY, isTrial }: PolicyOptions = {},
 ): PolicyResult => {
   const sources = readSources(files)
   const { rules, tests } = sources
@@ -74,13 +87,28 @@ export const parsePolicy = (
     rules.map(({ shape }) => createRule(shape, places.get(shape.name) as RuleRef, definitions)),
   )
   const ruleNames = new Set(places.keys())
-  const failures = tests.flatMap((entry) =>
-    runTest(entry.shape, evaluator, ruleNames).map((finding) =>
-      // A test's own message names it; the key would only be in the way.
-      ({ ...placeFinding(entry, finding), message: finding.message }),
-    ),
+  const results = tests.map((entry): TestResult => {
+    const { findings, ...run } = runTest(entry.shape, evaluator, ruleNames)
+    // A test is known by its name; the key would only be in the way.
+    const problems = findings.map((finding) => ({
+      ...placeFinding(entry, finding),
+      message: finding.message,
+    }))
+    const { file } = entry.yaml
+    return {
+      name: entry.shape.name,
+      file,
+      line: entry.yaml.locate(entry.path).line,
+      problems,
+      ...run,
+    }
+  })
+  const failures = results.flatMap(({ name, problems }) =>
+    problems.map((problem) => ({ ...problem, message: `test "${name}": ${problem.message}` })),
   )
-  if (failures.length > 0) return { ok: false, problems: sortProblems(failures) }
+  if (failures.length > 0 && isTrial !== true) {
+    return { ok: false, problems: sortProblems(failures) }
+  }
 
   const texts = listNames(files).map(
     (name) => [name, Buffer.from(files[name] as Uint8Array).toString('utf8')] as const,
@@ -100,7 +128,7 @@ export const parsePolicy = (
     ...createRoles(roles),
   })
   const warnings = rules.length > 0 ? sortProblems(listWarnings(sources, names)) : [nothing]
-  return { ok: true, policy, warnings, sources, names }
+  return { ok: true, policy, warnings, sources, names, tests: results }
 }
 
 /** What the files define by name. A name whose entry is wrong is known all the same. */

@@ -59,6 +59,12 @@ export const readSources = (files: Readonly<Record<string, Uint8Array>>): Source
     // An empty file, or one of comments only, is no mistake: it says nothing.
     const whole = fileShape.safeParse(yaml.value ?? {})
     if (!whole.success) problems.push(...explain(yaml, whole.error, []))
+    if (isTestFile(file)) {
+      for (const key of listKeys(yaml.value).filter((name) => name !== 'tests')) {
+        const message = 'a *.test.yaml holds tests alone; move this to another file'
+        problems.push({ file, ...yaml.locateKey([key]), message: `${key}: ${message}` })
+      }
+    }
     const read = <T>(schema: z.ZodType<T>, value: unknown, path: Path): readonly Entry<T>[] => {
       const result = schema.safeParse(value)
       if (result.success) return [{ shape: result.data, yaml, path }]
@@ -102,6 +108,11 @@ export const readSources = (files: Readonly<Record<string, Uint8Array>>): Source
 /** File names in byte order: the order in which their rules are read. */
 export const listNames = (files: Readonly<Record<string, unknown>>): readonly string[] =>
   Object.keys(files).sort(compareBytes)
+
+/** A file of tests beside the policy: nobody looks for a rule there. */
+const isTestFile = (name: string): boolean => name.endsWith('.test.yaml')
+
+const listKeys = (file: unknown): readonly string[] => (isMap(file) ? Object.keys(file) : [])
 
 // The entries of a file, also of one whose other keys are wrong.
 

@@ -3,9 +3,16 @@ import { formatDuration } from '../lib/duration.ts'
 import { explainUnknown } from '../lib/shape.ts'
 import type { Finding } from './consistency.ts'
 import type { Evaluator } from './evaluate.ts'
-import type { Ask, Decision } from './index.ts'
+import type { Ask, Decision, Question } from './index.ts'
 import type { Expected, TestShape } from './test-schema.ts'
 import type { TestWhoShape } from './who-schema.ts'
+
+/** A test that was run: where the answer is not the expected one; nothing where it passes. */
+export interface TestRun {
+  readonly findings: readonly Finding[]
+  /** What was asked, where the test could be. */
+  readonly question?: Question
+}
 
 /**
  * Asks the rules what a policy's own test asks, and says where the answer is not the expected one.
@@ -15,20 +22,16 @@ export const runTest = (
   test: TestShape,
   evaluator: Evaluator,
   ruleNames: ReadonlySet<string>,
-): readonly Finding[] => {
+): TestRun => {
   const { expect } = test
   const named =
     typeof expect === 'string' ? undefined : 'allow' in expect ? expect.allow : expect.deny
   if (named !== undefined && !named.includes('_') && !ruleNames.has(named)) {
-    return [
-      {
-        path: ['expect'],
-        message: `test "${test.name}": ${explainUnknown('rule', named, ruleNames)}`,
-      },
-    ]
+    const message = explainUnknown('rule', named, ruleNames)
+    return { findings: [{ path: ['expect'], message }] }
   }
   const at = new Date(test.at ?? 0)
-  const question = {
+  const question: Question = {
     ...createCaller(test.who, at),
     ask: createAsk(test.ask),
     at,
@@ -36,14 +39,12 @@ export const runTest = (
     hasProof: test.ask.proof === true,
   }
   if (test.at === undefined && evaluator.isTimed(question)) {
-    const message = `test "${test.name}": needs "at", since a rule with a when could answer it`
-    return [{ path: [], message }]
+    const message = 'needs "at", since a rule with a when could answer it'
+    return { findings: [{ path: [], message }] }
   }
   const decision = evaluator.evaluate(question)
-  return compare(expect, decision).map((message) => ({
-    path: ['expect'],
-    message: `test "${test.name}": ${message}`,
-  }))
+  const findings = compare(expect, decision).map((message) => ({ path: ['expect'], message }))
+  return { findings, question }
 }
 
 const createAsk = ({ host, login, ttl, command, reason }: TestShape['ask']): Ask => ({

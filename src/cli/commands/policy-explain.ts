@@ -3,13 +3,14 @@ import { parseAddress } from '../../lib/address.ts'
 import { formatTime, systemClock } from '../../lib/clock.ts'
 import { formatDuration, parseDuration } from '../../lib/duration.ts'
 import { isHostName, isLogin } from '../../lib/names.ts'
-import { type Explanation, explain, formatRule, type RuleTrace } from '../../policy/explain.ts'
+import { type Explanation, explain, formatRule } from '../../policy/explain.ts'
 import type { Question } from '../../policy/index.ts'
 import { loadPolicy } from '../../policy/load.ts'
 import { parsePerson } from '../../policy/person.ts'
 import { type Command, jsonOption, type Options } from '../command.ts'
 import type { Output } from '../output.ts'
 import { checkLoaded, findPolicy, parseTime, timeOption } from '../policies.ts'
+import { formatTrace, isAbout } from '../trace.ts'
 
 export const policyExplain: Command = {
   name: 'policy explain',
@@ -121,17 +122,8 @@ const formatExplanation = (explanation: Explanation, { at, ask }: Question) => {
 
 const print = (output: Output, explanation: Explanation, isAll: boolean): void => {
   const { decision, rules, advice, certificate } = explanation
-  const isAbout = ({ conditions }: RuleTrace) =>
-    conditions.every(({ key, isMet }) => key !== 'hosts' || isMet)
-  const shown = rules.filter((trace) => isAll || isAbout(trace))
-  for (const { rule, kind, outcome, conditions } of shown) {
-    output.line(`${formatRule(rule)}: ${kind}, ${words[outcome]}`)
-    for (const { key, part, isMet, wanted, seen } of conditions) {
-      if (part === 'requires' && outcome !== 'decides') continue
-      output.line(`  ${isMet ? 'yes' : 'no '}  ${key}: needs ${wanted}; has ${seen}`)
-    }
-  }
-  const others = rules.length - shown.length
+  for (const line of formatTrace(rules, isAll)) output.line(line)
+  const others = isAll ? 0 : rules.filter((trace) => !isAbout(trace)).length
   if (others > 0) output.note(`rules that do not name the host: ${others}; --all prints them`)
   const by = decision.rule === undefined ? '' : ` by ${formatRule(decision.rule)}`
   output.line('')
@@ -149,9 +141,3 @@ const print = (output: Output, explanation: Explanation, isAll: boolean): void =
     ...Object.entries(extensions).map(([name, value]) => [`  ${name}`, value] as const),
   ])
 }
-
-const words = {
-  decides: 'decides',
-  passed: 'passed over',
-  unread: 'not read any more',
-} as const satisfies Record<RuleTrace['outcome'], string>
