@@ -55,14 +55,14 @@ describe('postern policy test', () => {
     expect(stdout).toBe(`web.test.yaml:2:1: dev deploys
   expected allow by deploy, got deny: No rule lets you log in to web-1.example.com as deploy.
   rule deploy (web.yaml:4): allow, passed over
-    no   who: needs identities ops: team acme/ops (id 7) of org id 9; has GitHub user 583232 (sam), in org acme, team acme/dev
+    no   who: needs ops (team acme/ops (id 7)); has GitHub user 583232 (sam), in org acme, team acme/dev
     yes  hosts: needs web-*.example.com; has web-1.example.com
     yes  logins: needs deploy; has deploy
 web.test.yaml:3:1: ops may wait
   expected ttl 10m, got 5m
   expected extensions [], got [permit-pty]
   rule deploy (web.yaml:4): allow, decides
-    yes  who: needs identities ops: team acme/ops (id 7) of org id 9; has GitHub user 583231 (maya), in org acme, team acme/ops
+    yes  who: needs ops (team acme/ops (id 7)); has GitHub user 583231 (maya), in org acme, team acme/ops
     yes  hosts: needs web-*.example.com; has web-1.example.com
     yes  logins: needs deploy; has deploy
     yes  commands: needs no command; has no command
@@ -89,18 +89,15 @@ web.test.yaml:3:1: ops may wait
     const cwd = write(good, { 'rules/web.test.yaml': bad })
     const { code, stdout } = await runCli(['policy', 'check', 'rules'], { cwd })
     expect(code).toBe(1)
-    expect(stdout).toContain(
-      'web.test.yaml:2:152: error: test "dev deploys": expected allow by deploy, got deny'.replace(
-        /:2:\d+/,
-        /web\.test\.yaml(:2:\d+)/.exec(stdout)?.[1] ?? '',
-      ),
+    expect(stdout).toMatch(
+      /^web\.test\.yaml:2:\d+: error: test "dev deploys": expected allow by deploy, got deny/m,
     )
   })
 
   test('finds no rule in a *.test.yaml, and says so', async () => {
     const cwd = write(good, { 'rules/more.test.yaml': policy })
     const { code, stderr } = await runCli(['policy', 'test', 'rules'], { cwd })
-    expect(code).toBe(78)
+    expect(code).toBe(1)
     expect(stderr).toContain(
       'error: more.test.yaml:3:1: rules: a *.test.yaml holds tests alone; move this to another file\n',
     )
