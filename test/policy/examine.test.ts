@@ -161,7 +161,7 @@ const deny = fc.record(
     deny: fc.constant('no'),
     who: fc.constantFrom(['everyone'], [{ oidc: { issuer, groups: ['a'] } }]),
     except: fc.constant([{ oidc: { issuer, groups: ['b'] } }]),
-    hosts: fc.subarray(['web-2', 'db-*', { label: 'env=ci' }], { minLength: 1 }),
+    hosts: fc.subarray(['web-2', 'db-*', 'app-*', { label: 'env=ci' }], { minLength: 1 }),
     logins: fc.subarray(['root', 'dep*'], { minLength: 1 }),
     when: fc.constant({ between: '12:00-13:00', zone: 'UTC' }),
   },
