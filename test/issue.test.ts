@@ -102,7 +102,10 @@ const compose = (given: {
     },
   }
   const issue = createIssue({
-    currentPolicy: () => policy,
+    currentPolicy: () => {
+      steps.push('policy')
+      return policy
+    },
     checkFrozen: given.checkFrozen ?? (() => {}),
     authority,
     log,
@@ -143,7 +146,7 @@ describe('issuing', () => {
       extensions: {},
       host: { name: 'runner-17.example.com' },
     })
-    expect(steps).toEqual(['find 1', 'evaluate', 'certify', 'append allow'])
+    expect(steps).toEqual(['policy', 'find 1', 'evaluate', 'certify', 'append allow'])
     expect(entries).toMatchObject([
       {
         type: 'allow',
@@ -214,7 +217,7 @@ describe('issuing', () => {
       failAppend: new AppError('audit_unavailable', 'The log cannot be written.'),
     })
     await expect(issue()).rejects.toMatchObject({ code: 'audit_unavailable' })
-    expect(steps).toEqual(['find 1', 'evaluate', 'certify', 'append allow'])
+    expect(steps).toEqual(['policy', 'find 1', 'evaluate', 'certify', 'append allow'])
   })
 })
 
@@ -248,7 +251,7 @@ describe('a rule with a ceiling', () => {
       message:
         'All 2 certificates that may be issued for this in an hour have been: try again later.',
     })
-    expect(steps).toEqual(['find 1', 'evaluate', 'append deny'])
+    expect(steps).toEqual(['policy', 'find 1', 'evaluate', 'append deny'])
     expect(entries).toMatchObject([
       { type: 'deny', code: 'quota_exceeded', rule, quota: { used: 2, most: 2 } },
     ])
@@ -284,6 +287,35 @@ describe('a rule that says alert', () => {
   })
 })
 
+describe('while issuing is frozen', () => {
+  const frozen = new AppError('frozen', 'All issuing is frozen by maya since 10:00.')
+
+  test('an ask is an entry, and nobody is asked about it', async () => {
+    const { issue, steps, entries } = compose({
+      checkFrozen: () => {
+        throw frozen
+      },
+    })
+    await expect(issue()).rejects.toBe(frozen)
+    expect(steps).toEqual(['policy', 'append error'])
+    expect(entries).toMatchObject([
+      { type: 'error', code: 'frozen', reason: frozen.message, identity: { name: 'maya' } },
+    ])
+  })
+
+  test('what is signed by then is an entry, and is not released', async () => {
+    let checks = 0
+    const { issue, steps } = compose({
+      checkFrozen: () => {
+        checks += 1
+        if (checks === 2) throw frozen
+      },
+    })
+    await expect(issue()).rejects.toBe(frozen)
+    expect(steps).toEqual(['policy', 'find 1', 'evaluate', 'certify', 'append error'])
+  })
+})
+
 describe('refusing and failing', () => {
   test('a denial is an entry before the caller hears of it, and nothing is signed', async () => {
     const { issue, steps, entries } = compose({
@@ -299,7 +331,7 @@ describe('refusing and failing', () => {
       code: 'policy_denied',
       message: 'No rule lets you in.',
     })
-    expect(steps).toEqual(['find 1', 'evaluate', 'append deny'])
+    expect(steps).toEqual(['policy', 'find 1', 'evaluate', 'append deny'])
     expect(entries).toMatchObject([
       {
         type: 'deny',
