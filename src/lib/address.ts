@@ -69,6 +69,36 @@ export const createAddressMatcher = (blocks: readonly Cidr[]): ((address: string
   return (address) => isIP(address) !== 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 }
 
+/** Whether every address of some blocks lies in one of the others. */
+export const isCovered = (blocks: readonly Cidr[], by: readonly Cidr[]): boolean =>
+  blocks.every(({ family, address, prefix }) => {
+    const others = by
+      .filter((other) => other.family === family)
+      .map((other) => ({ start: toBigInt(other.address, family), prefix: other.prefix }))
+    return isRangeCovered(toBigInt(address, family), prefix, family === 'ipv4' ? 32 : 128, others)
+  })
+
+/** A block that is in no other as a whole may be so in two halves. */
+const isRangeCovered = (
+  start: bigint,
+  prefix: number,
+  bits: number,
+  by: readonly { readonly start: bigint; readonly prefix: number }[],
+): boolean => {
+  const shift = (length: number) => BigInt(bits - length)
+  const holds = by.some(
+    (other) =>
+      other.prefix <= prefix && start >> shift(other.prefix) === other.start >> shift(other.prefix),
+  )
+  if (holds || prefix === bits) return holds
+  const inside = by.filter((other) => other.start >> shift(prefix) === start >> shift(prefix))
+  return (
+    inside.length > 0 &&
+    isRangeCovered(start, prefix + 1, bits, inside) &&
+    isRangeCovered(start + (1n << shift(prefix + 1)), prefix + 1, bits, inside)
+  )
+}
+
 /** The key a limit counts by: an IPv4 address, or the /64 an IPv6 address lies in. */
 export const formatAddressBlock = (address: string): string => {
   if (!isIPv6(address)) return address

@@ -21,6 +21,9 @@ export const explainPattern = (text: string, of: keyof typeof charsets): string 
     : `can match no ${of}; look at its dots and hyphens`
 }
 
+/** Whether a text is a pattern, and not one name. */
+export const isPattern = (text: string): boolean => /[*?]/.test(text)
+
 /**
  * A pattern as a function: `*` is any run of characters, also none, `?` exactly one; anchored at both
  * ends. With `crossDots` false neither takes a dot, unless `*` is the whole pattern. It never
@@ -31,7 +34,7 @@ export const createMatcher = (
   { crossDots }: { readonly crossDots: boolean },
 ): Matcher => {
   if (pattern === '*') return () => true
-  if (!/[*?]/.test(pattern)) return (text) => text === pattern
+  if (!isPattern(pattern)) return (text) => text === pattern
   if (crossDots) return createGlob(pattern)
   const globs = pattern.split('.').map(createGlob)
   return (text) => {
