@@ -27,10 +27,17 @@ export interface Command {
   readonly name: string
   readonly summary: string
   readonly argument?: { readonly name: string; readonly summary: string }
+  /** Behind the first. */
+  readonly second?: { readonly name: string; readonly summary: string }
   readonly options?: readonly Option[]
   readonly examples: readonly string[]
   /** Answers the exit code: 0 ok, 1 found or refused. Failures are thrown as AppError. */
-  run(context: Context, argument: string | undefined, options: Options): Promise<number>
+  run(
+    context: Context,
+    argument: string | undefined,
+    options: Options,
+    second?: string,
+  ): Promise<number>
 }
 
 export const jsonOption: Option = { flags: '--json', summary: 'print one JSON document' }

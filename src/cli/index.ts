@@ -7,6 +7,7 @@ import { caShow } from './commands/ca.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy-check.ts'
+import { policyDiff } from './commands/policy-diff.ts'
 import { policyExplain } from './commands/policy-explain.ts'
 import { policyTest } from './commands/policy-test.ts'
 import { serve } from './commands/serve.ts'
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   policyCheck,
   policyTest,
   policyExplain,
+  policyDiff,
   freeze,
   unfreeze,
   auditList,
@@ -51,10 +53,13 @@ export interface Io {
 export const run = async (argv: readonly string[], io: Io): Promise<number> => {
   const output = createOutput(io)
   let exitCode = 0
-  const program = createProgram(output, async (command, configFile, argument, options) => {
-    const context: Context = { output, env: io.env, cwd: io.cwd, configFile }
-    exitCode = await command.run(context, argument, options)
-  })
+  const program = createProgram(
+    output,
+    async (command, configFile, [argument, second], options) => {
+      const context: Context = { output, env: io.env, cwd: io.cwd, configFile }
+      exitCode = await command.run(context, argument, options, second)
+    },
+  )
   try {
     await program.parseAsync(argv, { from: 'user' })
     return exitCode
@@ -68,7 +73,7 @@ export const run = async (argv: readonly string[], io: Io): Promise<number> => {
 type Act = (
   command: Command,
   configFile: string | undefined,
-  argument: string | undefined,
+  given: readonly string[],
   options: Options,
 ) => Promise<void>
 
@@ -120,8 +125,8 @@ const addGroup = (program: Commander, name: string): Commander => {
 
 const addCommand = (target: Commander, command: Command, act: Act): void => {
   target.description(command.summary)
-  if (command.argument !== undefined) {
-    target.argument(command.argument.name, command.argument.summary)
+  for (const argument of [command.argument, command.second]) {
+    if (argument !== undefined) target.argument(argument.name, argument.summary)
   }
   for (const { flags, summary, check } of command.options ?? []) {
     target.option(flags, summary, (text: string) => {
@@ -133,7 +138,7 @@ const addCommand = (target: Commander, command: Command, act: Act): void => {
   addExamples(target, command.examples)
   target.action(async () => {
     const { config, ...options } = target.optsWithGlobals<Record<string, string | true>>()
-    await act(command, config === undefined ? undefined : String(config), target.args[0], options)
+    await act(command, config === undefined ? undefined : String(config), target.args, options)
   })
 }
 

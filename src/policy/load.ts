@@ -29,18 +29,29 @@ export const loadPolicy = async (
       `the policy directory can't be read (${codeOf(cause)}); create it, or mend policyDir`,
     )
   }
+  const names = entries.map(({ name }) => name)
+  return parseNamed(names, (name) => readPolicyFile(join(directory, name)), options)
+}
+
+/**
+ * Files of a directory, wherever it is kept, as one policy. `read` answers the bytes of one, or in
+ * words what is wrong with it.
+ */
+export const parseNamed = async (
+  all: readonly string[],
+  read: (name: string) => Promise<Uint8Array | string>,
+  options: PolicyOptions = {},
+): Promise<PolicyResult> => {
   // Hidden files are editors' and mounts' own; anything else that looks like YAML was meant to count.
-  const names = entries
-    .map(({ name }) => name)
-    .filter((name) => /\.ya?ml$/i.test(name) && !name.startsWith('.'))
+  const names = all.filter((name) => /\.ya?ml$/i.test(name) && !name.startsWith('.'))
   const files: Record<string, Uint8Array> = {}
   const problems: Problem[] = []
   for (const name of names) {
-    const read = fileName.test(name)
-      ? await readPolicyFile(join(directory, name))
+    const found = fileName.test(name)
+      ? await read(name)
       : `is not read by this name: call it NAME.yaml, of letters, digits, ".", "_" and "-"`
-    if (typeof read !== 'string') files[name] = read
-    else problems.push({ file: name, line: 1, column: 1, message: read })
+    if (typeof found !== 'string') files[name] = found
+    else problems.push({ file: name, line: 1, column: 1, message: found })
   }
   const result = parsePolicy(files, options)
   if (problems.length === 0) return result
