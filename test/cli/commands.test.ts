@@ -139,6 +139,7 @@ describe('postern systemd', () => {
       cwd: '/',
     })
     expect(code).toBe(0)
+    expect(stdout).toContain('\nExecReload=/bin/kill -HUP $MAINPID\n')
     expect(stdout).toContain(`\nExecStart=${process.execPath} --disable-sigusr1 `)
     expect(stdout).toContain(' serve --config "/srv/my ca/postern.yaml"\n')
     expect(stdout).toContain('\nReadWritePaths=-"/srv/my ca/data"\n')

@@ -11,7 +11,8 @@ import { formatRolePolicy } from './admin.ts'
 let service: TestApp
 afterEach(() => service.close())
 
-const within = { timeout: 1_000, interval: 20 }
+/** Generous: that it takes no second is what test/policy/watch.test.ts measures. */
+const within = { timeout: 8_000, interval: 20 }
 
 const writePolicy = (name: string, text: string) => {
   const path = join(service.config.policyDir, name)
@@ -165,7 +166,7 @@ describe('policy files that no longer load', () => {
   })
 })
 
-test('a role that is taken away is gone within a second', async () => {
+test('a role that is taken away is gone with the file that gave it', async () => {
   service = await startTestApp({
     policies: formatRolePolicy,
     overrides: { store: createFakeStore() },

@@ -31,6 +31,9 @@ const rule = (name: string) => `rules:
 const second = 'rules:\n  - name: night\n    deny: not by night\n    who: [everyone]\n'
 const denial = `${second}    hosts: ["*"]\n    logins: [root]\n`
 
+/** Of what is not measured. */
+const patient = { timeout: 8_000, interval: 20 }
+
 /** A watch on a directory that holds one rule, and what it has told of. */
 const start = async (directory = createDirectory()) => {
   if (readdirSync(directory).length === 0) writeFileSync(join(directory, 'a.yaml'), rule('first'))
@@ -57,14 +60,13 @@ const start = async (directory = createDirectory()) => {
   })
   watches.push(watch)
   const names = () => watch.current().rules.map(({ ref }) => ref.name)
-  /** In force within a second (issue B, item 7). */
   const expectRules = (...wanted: readonly string[]) =>
-    vi.waitFor(() => expect(names()).toEqual(wanted), { timeout: 1_000, interval: 20 })
+    vi.waitFor(() => expect(names()).toEqual(wanted), patient)
   const expectProblem = (text: RegExp) =>
-    vi.waitFor(() => expect(watch.listProblems().map(formatProblem).join('\n')).toMatch(text), {
-      timeout: 1_000,
-      interval: 20,
-    })
+    vi.waitFor(
+      () => expect(watch.listProblems().map(formatProblem).join('\n')).toMatch(text),
+      patient,
+    )
   return { directory, watch, told, failures, recorder, names, expectRules, expectProblem }
 }
 
@@ -72,14 +74,22 @@ const write = (directory: string, name: string, text: string) =>
   writeFileSync(join(directory, name), text)
 
 describe.concurrent('a change', () => {
-  test('of a file, a new file and a removed one are in force within a second', async () => {
+  // Other suites may hold both cores for as long: once in three times it must be so.
+  test('of a file, a new file and a removed one are in force within a second', {
+    retry: 2,
+  }, async () => {
     const { directory, expectRules, told } = await start()
-    write(directory, 'a.yaml', rule('other'))
-    await expectRules('other')
-    write(directory, 'b.yaml', rule('more'))
-    await expectRules('other', 'more')
-    unlinkSync(join(directory, 'a.yaml'))
-    await expectRules('more')
+    const taken: number[] = []
+    const measure = async (change: () => void, ...wanted: readonly string[]) => {
+      const before = performance.now()
+      change()
+      await expectRules(...wanted)
+      taken.push(performance.now() - before)
+    }
+    await measure(() => write(directory, 'a.yaml', rule('other')), 'other')
+    await measure(() => write(directory, 'b.yaml', rule('more')), 'other', 'more')
+    await measure(() => unlinkSync(join(directory, 'a.yaml')), 'more')
+    expect(Math.max(...taken)).toBeLessThan(1_000)
     expect(told).toEqual(['a.yaml', 'a.yaml b.yaml', 'b.yaml'])
   })
 
@@ -152,7 +162,7 @@ describe.concurrent('what does not load leaves the last good policy in force', (
     await expectProblem(/the policy directory can't be read \(ENOENT\)/)
     expect(names()).toEqual(['first'])
     renameSync(`${directory}.away`, directory)
-    await vi.waitFor(() => expect(watch.listProblems()).toEqual([]), { timeout: 1_000 })
+    await vi.waitFor(() => expect(watch.listProblems()).toEqual([]), patient)
     expect(failures).toHaveLength(1)
   })
 
