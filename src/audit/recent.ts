@@ -4,7 +4,7 @@ import type { Store } from './store.ts'
 
 /** A certificate that counts against a rule's ceiling. */
 export interface Place {
-  /** How many the rule has issued in the hour before, with this one. */
+  /** How many a rule with a ceiling has issued in the hour before, with this one. */
   readonly used: number
   /** Gives the place back: the certificate was not issued after all. */
   release(): void
@@ -54,8 +54,11 @@ export const openRecent = async (deps: {
   })
 
   const places = new Map<string, number[]>()
-  const keep = (rule: string, times: readonly number[]) => {
-    places.set(rule, [...times].sort((a, b) => a - b).slice(-keptPlaces))
+  /** A rule without a ceiling pays only for the push: the list is cut back once it is twice too long. */
+  const addPlace = (rule: string, time: number) => {
+    const times = places.get(rule)
+    if (times === undefined) places.set(rule, [time])
+    else if (times.push(time) >= 2 * keptPlaces) times.splice(0, times.length - keptPlaces)
   }
   let earlier: Promise<void> | undefined
   /** Certificates from before this process began. */
@@ -67,7 +70,9 @@ export const openRecent = async (deps: {
       if (times === undefined) found.set(rule, [time])
       else if (times.length < keptPlaces) times.push(time)
     })
-    for (const [rule, times] of found) keep(rule, [...times, ...(places.get(rule) ?? [])])
+    for (const [rule, times] of found) {
+      places.set(rule, [...times.reverse(), ...(places.get(rule) ?? [])])
+    }
   }
 
   return Object.freeze({
@@ -91,20 +96,23 @@ export const openRecent = async (deps: {
           throw error
         })
       }
-      const times = (places.get(rule) ?? []).filter((time) => time > now - hourSeconds)
-      if (most !== undefined && times.length >= most) return undefined
-      keep(rule, [...times, now])
+      const used = most === undefined ? 0 : countSince(places.get(rule) ?? [], now - hourSeconds)
+      if (most !== undefined && used >= most) return undefined
+      addPlace(rule, now)
       return {
-        used: times.length + 1,
+        used: used + 1,
         release() {
-          const kept = places.get(rule) ?? []
-          const index = kept.indexOf(now)
-          if (index >= 0) keep(rule, kept.toSpliced(index, 1))
+          const times = places.get(rule) ?? []
+          const index = times.lastIndexOf(now)
+          if (index >= 0) times.splice(index, 1)
         },
       }
     },
   })
 }
+
+const countSince = (times: readonly number[], since: number): number =>
+  times.reduce((count, time) => (time > since ? count + 1 : count), 0)
 
 interface Remembered {
   readonly time: number
