@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
+import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
 import { checkDistinct, readTls } from './app/tls.ts'
 import { createLog } from './audit/chain.ts'
@@ -8,7 +9,6 @@ import type { Store } from './audit/index.ts'
 import { listEntries } from './audit/read.ts'
 import { openRecent } from './audit/recent.ts'
 import { createThrottledLog } from './audit/refusals.ts'
-import { verifyTail } from './audit/verify.ts'
 import { createTrustedClock } from './ca/clock.ts'
 import { type Authority, createAuthority } from './ca/index.ts'
 import type { Signer } from './ca/signer.ts'
@@ -55,6 +55,8 @@ export interface Overrides {
 export interface Accepted {
   /** The clock is right, although it stands before the newest certificate. */
   readonly clock?: boolean
+  /** The log ends before its newest checkpoint, and what it lost is lost. */
+  readonly rollback?: boolean
 }
 
 /** The whole service, ready to answer. */
@@ -82,13 +84,10 @@ const version = (
 
 const clockHint = 'set it right; where it is right already: postern serve --accept-clock'
 
-/** How many of the newest entries are verified at every start; `postern audit verify` reads all. */
-const tailLength = 1_000
-
 /**
  * Assembles the service in the order of its story, and refuses at the first step that does not
  * hold, with everything opened until then closed again. Codes: `invalid_config`, `invalid_policy`,
- * `already_running`, `log_corrupt`, `audit_unavailable`, `signer_unavailable`, `signer_selfcheck`.
+ * `already_running`, `log_corrupt`, `log_rollback`, `audit_unavailable`, `signer_unavailable`, `signer_selfcheck`.
  */
 export const build = async (
   config: Config,
@@ -127,8 +126,12 @@ export const build = async (
     if (tls !== undefined) checkDistinct(authority, tls.key)
 
     // On the record, before the first request.
-    const log = createThrottledLog({ log: await createLog({ store }), clock })
+    const chain = await createLog({ store, onWritten: (rows) => evidence.onWritten(rows) })
+    const log = createThrottledLog({ log: chain, clock })
     opened.push(() => log.close())
+    const evidence = await openEvidence({ config, store, logger, accepted })
+    opened.push(() => evidence.close())
+    await recordRollback({ config, evidence, log, clock })
     const time = formatTime(clock())
     const [newest] = await listEntries(store, { type: 'allow' }, 1)
     const setAside = accepted.clock === true && newest ? { setAside: newest.entry.time } : {}
@@ -139,6 +142,7 @@ export const build = async (
     const freeze = await openFreeze({ log, store, clock })
     const frozen = freeze.find()
     if (frozen !== undefined) logger.warn(frozen, 'all issuing is frozen')
+    await evidence.start()
 
     const trusted = createTrustedClock({
       clock,
@@ -153,7 +157,6 @@ export const build = async (
 
     // The door.
     const currentPolicy = watch.current
-    const { backdateSeconds } = config.ca
     const { publicUrl, trustedProxies, limits } = config
     const issue = createIssue({
       currentPolicy,
@@ -162,7 +165,7 @@ export const build = async (
       log,
       clock: trusted.now,
       random,
-      backdateSeconds,
+      backdateSeconds: config.ca.backdateSeconds,
       recent,
       audience: publicUrl,
       alert: createAlert({ logger, metrics }),
@@ -172,6 +175,7 @@ export const build = async (
       pool,
       authority,
       log,
+      evidence,
       currentPolicy,
       listPolicyProblems: watch.listProblems,
       freeze,
@@ -290,13 +294,4 @@ const openPool = async (
     providers.push(createGithubProvider({ apiUrl, apps, fetch: send, clock }))
   }
   return createPool(providers)
-}
-
-const checkTail = async (store: Store): Promise<void> => {
-  const verdict = await verifyTail(store, tailLength)
-  if (verdict.ok) return
-  throw new AppError('log_corrupt', `Entry ${verdict.seq} of the log does not verify.`, {
-    detail: verdict.reason,
-    hint: 'postern audit verify',
-  })
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { listConflicts, listDoubts } from './config/checks.ts'
 import { createSchema, type Settings } from './config/schema.ts'
@@ -110,6 +110,10 @@ export interface Config {
     readonly github: readonly GithubConfig[]
     readonly oidc: readonly OidcConfig[]
   }
+  readonly audit: {
+    /** The file that every signed checkpoint goes to; best on another disk. Default `checkpoints` in dataDir. */
+    readonly checkpoints: string
+  }
   /** `/metrics` has a listener of its own. Default off. */
   readonly metrics: { readonly listen?: TcpAddress }
   /** Default `info`. */
@@ -212,6 +216,7 @@ const createConfig = (file: string, settings: Settings, env: Env): Config => {
         maxTokenAgeSeconds: maxTokenAge,
       })),
     },
+    audit: { checkpoints: settings.audit.checkpoints ?? join(settings.dataDir, 'checkpoints') },
     metrics: metrics.listen === undefined ? {} : { listen: metrics.listen },
     log: settings.log,
   })

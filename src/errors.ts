@@ -70,6 +70,8 @@ export const codes = {
   already_running: { kind: 'conflict', title: 'Another postern is running' },
   already_exists: { kind: 'conflict', title: 'It exists already' },
   log_conflict: { kind: 'conflict', title: 'The log has moved on' },
+  log_rollback: { kind: 'conflict', title: 'The log ends before a checkpoint of it' },
+  invalid_checkpoint: { kind: 'invalid', title: 'The checkpoint is not valid', exit: 1 },
   log_corrupt: { kind: 'internal', title: 'The log does not verify' },
   invalid_config: { kind: 'invalid', title: 'The configuration is not valid', exit: 78 },
   invalid_policy: { kind: 'invalid', title: 'The policy is not valid', exit: 1 },

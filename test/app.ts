@@ -170,6 +170,7 @@ export const createTestConfig = (
       },
     ],
   },
+  audit: { checkpoints: join(dir, 'data', 'checkpoints') },
   metrics: {},
   log: { level: 'info' },
   ...changes,

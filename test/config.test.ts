@@ -27,6 +27,7 @@ describe('a configuration', () => {
         backdateSeconds: 60,
       },
       identity: { github: [], oidc: [] },
+      audit: { checkpoints: join(dir, 'data', 'checkpoints') },
       metrics: {},
       log: { level: 'info' },
     })
@@ -57,6 +58,7 @@ identity:
   oidc:
     - { issuer: https://tenant.auth.example/, audience: [a, b], algorithms: [PS256], groupsClaim: roles, nameClaim: name, mfa: enforced, maxTokenAge: 10m }
     - { ${idp}, mfa: { amr: [mfa, hwk] } }
+audit: { checkpoints: /mnt/other/checkpoints }
 metrics: { listen: 0.0.0.0:9422 }
 log: { level: debug }
 `)
@@ -114,6 +116,7 @@ log: { level: debug }
           },
         ],
       },
+      audit: { checkpoints: '/mnt/other/checkpoints' },
       metrics: { listen: { kind: 'tcp', host: '0.0.0.0', port: 9422 } },
       log: { level: 'debug' },
     } satisfies Config)
@@ -189,6 +192,7 @@ describe('the environment', () => {
       POSTERN_CA_AGENT_SOCKET: '/agent',
       POSTERN_CA_MAX_TTL: '2h',
       POSTERN_CA_BACKDATE: '5s',
+      POSTERN_AUDIT_CHECKPOINTS: '/c/points',
       POSTERN_METRICS_LISTEN: '127.0.0.1:3',
       POSTERN_LOG_LEVEL: 'warn',
     })
@@ -207,11 +211,12 @@ describe('the environment', () => {
         maxTtlSeconds: 7200,
         backdateSeconds: 5,
       },
+      audit: { checkpoints: '/c/points' },
       metrics: { listen: { port: 3 } },
       log: { level: 'warn' },
     })
     // Each variable is in the list above; one more in the table needs one more here.
-    expect(variables.size).toBe(16)
+    expect(variables.size).toBe(17)
   })
 
   test('can hold what the file leaves out', async () => {

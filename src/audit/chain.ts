@@ -27,8 +27,10 @@ export const createLog = async (deps: {
   readonly maxQueued?: number
   readonly maxBatch?: number
   readonly deadlineMs?: number
+  /** Hears of rows once they are durable, in order and after those who waited; must not throw. */
+  readonly onWritten?: (rows: readonly Row[]) => void
 }): Promise<Log> => {
-  const { store, maxQueued = 4096, maxBatch = 256, deadlineMs = 5000 } = deps
+  const { store, onWritten, maxQueued = 4096, maxBatch = 256, deadlineMs = 5000 } = deps
   const queue: Waiting[] = []
   let known: { readonly head: Head | undefined } | undefined = { head: await store.head() }
   let writing: Promise<void> | undefined
@@ -44,6 +46,7 @@ export const createLog = async (deps: {
       await deadline.before(store.append(rows, head))
       known = { head: rows.at(-1) ?? head }
       for (const { waiting, seq } of placed) waiting.resolve({ seq })
+      if (rows.length > 0) onWritten?.(rows)
     } catch (error) {
       // A store that hangs would make those in the queue wait for one deadline after the other.
       const refused = deadline.hasPassed() ? [...batch, ...queue.splice(0)] : batch

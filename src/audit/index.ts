@@ -194,6 +194,20 @@ export interface UnfreezeEntry extends EntryBase {
   readonly identity: EntryIdentity
 }
 
+/** An older log was put back, and the admin accepted that: what the checkpoints counted beyond it is lost. */
+export interface RollbackEntry extends EntryBase {
+  readonly type: 'rollback'
+  /** The newest checkpoint there was: its size, and its root in base64. */
+  readonly checkpoint: { readonly size: number; readonly root: string }
+  /** The entries that are gone. Their numbers are given again, from this one on. */
+  readonly lost: { readonly from: number; readonly to: number }
+  /**
+   * When the last certificate that a lost entry spoke of has ended. Serials are random, so none of
+   * theirs comes again.
+   */
+  readonly expiredBy: string
+}
+
 export type Entry =
   | AllowEntry
   | DenyEntry
@@ -204,6 +218,7 @@ export type Entry =
   | PolicyErrorEntry
   | FreezeEntry
   | UnfreezeEntry
+  | RollbackEntry
 
 /**
  * The append-only log. `append` resolves once the entry is durable, with its number; it rejects
@@ -214,6 +229,39 @@ export interface Log {
   /** Whether the log can be written now; says why not. */
   check(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
   close(): Promise<void>
+}
+
+/** Hashes by which somebody who knows an entry checks that a checkpoint counts it (RFC 6962 section 2.1.1). */
+export interface InclusionProof {
+  readonly seq: number
+  readonly size: number
+  readonly leaf: string
+  /** The root of the tree of that size; all hashes are base64. */
+  readonly root: string
+  readonly hashes: readonly string[]
+}
+
+/** Hashes that lead from the tree of one checkpoint to that of a later one (RFC 6962 section 2.1.2). */
+export interface ConsistencyProof {
+  readonly from: number
+  readonly to: number
+  readonly fromRoot: string
+  readonly root: string
+  readonly hashes: readonly string[]
+}
+
+/**
+ * What the log can prove of itself, up to its newest checkpoint. Each throws `audit_unavailable`
+ * where there is none yet, and `invalid_request` for sizes and entries it does not count.
+ */
+export interface Evidence {
+  /** The newest checkpoint that is on the disk: a C2SP signed note. */
+  checkpoint(): string
+  /** For a tree of `size` entries; by default the newest checkpoint's. */
+  proveInclusion(seq: number, size?: number): Promise<InclusionProof>
+  proveConsistency(from: number, to?: number): Promise<ConsistencyProof>
+  /** Whether the newest checkpoint could be kept; says why not. */
+  check(): { readonly ok: true } | { readonly ok: false; readonly reason: string }
 }
 
 export type { Store }

@@ -132,6 +132,7 @@ export const createSchema = (resolvePath: (path: string) => string) => {
         .superRefine(refuseTwins(({ issuer }) => issuer, 'issuer'))
         .default([]),
     }).prefault({}),
+    audit: strictShape({ checkpoints: path.optional() }).prefault({}),
     metrics: strictShape({ listen: form(parseTcp).optional() }).prefault({}),
     log: strictShape({ level: oneOf('debug', 'info', 'warn', 'error').default('info') }).prefault(
       {},

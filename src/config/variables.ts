@@ -17,6 +17,7 @@ const paths = [
   'ca.agentSocket',
   'ca.maxTtl',
   'ca.backdate',
+  'audit.checkpoints',
   'metrics.listen',
   'log.level',
 ] as const

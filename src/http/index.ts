@@ -1,5 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
-import type { Log } from '../audit/index.ts'
+import type { Evidence, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
@@ -35,6 +35,7 @@ import {
 import { describeRoute, formatDocument } from './openapi.ts'
 import { createReadiness } from './readiness.ts'
 import { createCheckRole, createFindRoles } from './roles.ts'
+import { createCheckpointRoute, createProofRoute } from './routes/audit-proofs.ts'
 import { createUserCaRoute } from './routes/ca.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
 import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
@@ -51,6 +52,7 @@ export interface HttpDeps {
   readonly pool: Pool
   readonly authority: Authority
   readonly log: Log
+  readonly evidence: Evidence
   readonly currentPolicy: () => Policy
   /** Why the policy files as they are now are not in force; empty where they are. */
   readonly listPolicyProblems: () => readonly Problem[]
@@ -111,6 +113,8 @@ export const createHttp = (deps: HttpDeps): Http => {
     createPolicyRoute(deps),
     createFreezeRoute(deps.freeze),
     createUnfreezeRoute(deps.freeze),
+    createCheckpointRoute(deps.evidence),
+    createProofRoute(deps.evidence),
     healthRoute,
     createReadyRoute(createReadiness(deps), gate.isClosed),
     createOpenapiRoute(() => formatDocument(app, deps)),
@@ -128,7 +132,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     holdGate(gate),
     checkPeer(listening, trustedProxies),
     limitAddress(createLimit(deps.limits.perAddress, monotonic)),
-    checkTarget,
+    checkTarget(table),
     checkHost(listening, publicUrl),
     checkLength,
   ]

@@ -14,6 +14,7 @@ import type { Bindings, HttpContext, Middleware } from './context.ts'
 import type { Gate } from './gate.ts'
 import type { Limit } from './limits.ts'
 import type { Metrics } from './metrics.ts'
+import type { Route } from './routes/index.ts'
 
 /** Where the service listens, as far as the door must know it. */
 export interface Listening {
@@ -159,27 +160,46 @@ const hasToken = (query: string): boolean =>
 
 /**
  * A URL ends up in proxies' logs and browsers' histories, so a token in one is refused aloud, even
- * for a path we do not have. No route takes a query, so no other query is taken either.
+ * for a path we do not have. Of all else a query holds only what its route names, once.
  */
-export const checkTarget: Middleware = async (c, next) => {
-  const target = readTarget(c.req.raw, c.env)
-  if (!target.startsWith('/')) {
-    throw new AppError('invalid_request', 'Send the request target as a path, like /v1/whoami.')
+export const checkTarget =
+  (table: readonly Pick<Route, 'path' | 'query'>[]): Middleware =>
+  async (c, next) => {
+    const target = readTarget(c.req.raw, c.env)
+    if (!target.startsWith('/')) {
+      throw new AppError('invalid_request', 'Send the request target as a path, like /v1/whoami.')
+    }
+    const query = target.slice(readPath(target).length + 1)
+    if (query !== '' && hasToken(query)) {
+      throw new AppError(
+        'token_in_url',
+        'A token was sent in the URL, where logs keep it: revoke it, and send a new one in the Authorization header.',
+      )
+    }
+    if (query !== '')
+      checkQuery(
+        query,
+        table.find(({ path }) => path === c.get('facts').route),
+      )
+    await next()
   }
-  const query = target.slice(readPath(target).length + 1)
-  if (query !== '' && hasToken(query)) {
-    throw new AppError(
-      'token_in_url',
-      'A token was sent in the URL, where logs keep it: revoke it, and send a new one in the Authorization header.',
-    )
-  }
-  if (query !== '' && c.get('facts').route !== 'none') {
+
+const checkQuery = (query: string, route: Pick<Route, 'query'> | undefined): void => {
+  if (route === undefined) return
+  if (route.query === undefined) {
     throw new AppError(
       'invalid_request',
       'This route takes no query: leave out the "?" and all after it.',
     )
   }
-  await next()
+  const known = Object.keys(route.query)
+  const names = [...new URLSearchParams(query).keys()]
+  if (new Set(names).size < names.length || !names.every((name) => known.includes(name))) {
+    throw new AppError(
+      'invalid_request',
+      `The query of this route holds ${known.join(', ')}, each at most once, and nothing else.`,
+    )
+  }
 }
 
 /** Refuses a declared length beyond the limit before anything is read, whatever the route. */

@@ -57,6 +57,21 @@ const formatFailures = (failures: readonly Code[]) => {
   })
 }
 
+const describeQuery = (query: NonNullable<Route['query']>) =>
+  z.object(
+    Object.fromEntries(
+      Object.entries(query).map(([name, description]) => [
+        name,
+        z.string().optional().openapi({ description }),
+      ]),
+    ),
+  )
+
+const describeBody = ({ schema, example }: NonNullable<Route['body']>) => ({
+  required: true,
+  content: { 'application/json': { schema, example } },
+})
+
 /** Enters a route into the registry, with every answer it can give. */
 export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => {
   const isPublic = route.access === 'public'
@@ -87,18 +102,10 @@ export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => 
     summary: route.summary,
     description: route.description,
     security: isPublic ? [] : [{ token: [] }],
-    ...(route.body === undefined
-      ? {}
-      : {
-          request: {
-            body: {
-              required: true,
-              content: {
-                'application/json': { schema: route.body.schema, example: route.body.example },
-              },
-            },
-          },
-        }),
+    request: {
+      ...(route.query === undefined ? {} : { query: describeQuery(route.query) }),
+      ...(route.body === undefined ? {} : { body: describeBody(route.body) }),
+    },
     responses,
   })
 }

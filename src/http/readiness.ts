@@ -1,4 +1,4 @@
-import type { Log } from '../audit/index.ts'
+import type { Evidence, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import type { Freeze } from '../freeze.ts'
 import type { Pool } from '../identity/index.ts'
@@ -69,13 +69,14 @@ const keep = <T>(millis: number, monotonic: () => number, load: () => Promise<T>
 
 /**
  * The answer of `/readyz`: `unavailable` where the signer or the log is missing or the clock may be
- * wrong, `degraded` where a provider is missing, where the policy files no longer load, and while
+ * wrong, `degraded` where a provider is missing or the newest checkpoint could not be kept, where the policy files no longer load, and while
  * issuing is frozen: then the door must stay open, to say who froze it and to let them lift it. Never
  * rejects, and takes at most 5 s.
  */
 export const createReadiness = (deps: {
   readonly authority: Authority
   readonly log: Log
+  readonly evidence: Evidence
   readonly listPolicyProblems: () => readonly Problem[]
   readonly freeze: Freeze
   readonly pool: Pool
@@ -122,12 +123,13 @@ export const createReadiness = (deps: {
   return async () => {
     const [own, providers] = await Promise.all([checkOwn(), checkProviders()])
     const states = listStates()
-    const failed = [...own, ...states, ...providers].filter(({ ok }) => !ok)
+    const kept = { name: 'checkpoints', ...deps.evidence.check() }
+    const failed = [...own, ...states, kept, ...providers].filter(({ ok }) => !ok)
     if (failed.length > 0) logger.warn({ failed }, 'not ready')
     const isUnavailable = own.some(({ ok }) => !ok)
     return {
       status: isUnavailable ? 'unavailable' : failed.length > 0 ? 'degraded' : 'ok',
-      checks: [...own.map(hideReason), ...states, ...providers.map(hideReason)],
+      checks: [...own.map(hideReason), ...states, ...[kept, ...providers].map(hideReason)],
     }
   }
 }

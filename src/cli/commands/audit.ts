@@ -19,6 +19,7 @@ const types = [
   'policy-error',
   'freeze',
   'unfreeze',
+  'rollback',
 ]
 const maxLimit = 1_000
 

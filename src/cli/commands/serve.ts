@@ -14,6 +14,10 @@ export const serve: Command = {
       flags: '--accept-clock',
       summary: 'the clock is right, although it stands before the newest certificate',
     },
+    {
+      flags: '--accept-rollback',
+      summary: 'the log ends before its newest checkpoint, and what it has lost is lost',
+    },
   ],
   async run(context, _argument, options) {
     closeProcess()
@@ -24,7 +28,10 @@ export const serve: Command = {
     })
     const config = await readConfig(context)
     const { build } = await import('../../app.ts')
-    const accepted = { clock: options['acceptClock'] === true }
+    const accepted = {
+      clock: options['acceptClock'] === true,
+      rollback: options['acceptRollback'] === true,
+    }
     const app = await build(config, {}, accepted)
     const stopped = waitForSignal()
     onHangup(app.reload)

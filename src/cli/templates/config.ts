@@ -46,6 +46,9 @@ ca:
       #type: oauth-app
       #apiUrl: https://api.github.com
 
+# Every signed checkpoint of the log goes to this file: best on another disk, or in a synced folder.
+#audit: { checkpoints: data/checkpoints }
+
 # Prometheus, on a listener of its own.
 #metrics: { listen: 127.0.0.1:9422 }
 

@@ -11,6 +11,8 @@ interface RouteBase {
   readonly path: `/${string}`
   readonly summary: string
   readonly description: string
+  /** The names its query may have, each at most once, and what they say. None where it takes no query. */
+  readonly query?: Readonly<Record<string, string>>
   readonly body?: { readonly schema: z.ZodObject; readonly example: unknown }
   readonly answers: readonly {
     readonly status: number
