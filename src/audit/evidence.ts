@@ -77,6 +77,7 @@ export const openKeeper = async (deps: {
   let fault: string | undefined
   let timer: NodeJS.Timeout | undefined
   let publishing: Promise<void> | undefined
+  let isClosing = false
 
   const addRows = (rows: readonly Row[]): void => {
     for (const row of rows) {
@@ -90,11 +91,13 @@ export const openKeeper = async (deps: {
 
   /** Whatever was not heard of: the log of an older postern, or rows of a commit that seemed to fail. */
   const catchUp = async (): Promise<void> => {
-    for (;;) {
+    let isMore = true
+    while (isMore) {
       const rows = await store.read(tiles.size() + 1, readSize)
-      if (rows.length === 0) return
       addRows(rows)
       if (tiles.size() % flushedEvery < readSize) await tiles.flush()
+      // A tree that is far behind is not waited for at the end: the next start goes on with it.
+      isMore = rows.length === readSize && !isClosing
     }
   }
 
@@ -197,7 +200,10 @@ export const openKeeper = async (deps: {
     },
     async close() {
       clearInterval(timer)
+      isClosing = true
       try {
+        // One that is under way may have begun before the last entries.
+        await publishing?.catch(() => {})
         if (timer !== undefined) await publishOnce()
       } catch (error) {
         deps.tell(error)

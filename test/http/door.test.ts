@@ -37,6 +37,7 @@ describe('every route', () => {
     ).toMatchInlineSnapshot(`
       [
         "/v1/ca/user.pub",
+        "/v1/audit/checkpoint",
         "/healthz",
         "/readyz",
         "/openapi.json",

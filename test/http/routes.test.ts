@@ -211,6 +211,7 @@ describe('the other routes', () => {
         { name: 'clock', ok: true },
         { name: 'policy', ok: true },
         { name: 'issuing', ok: true },
+        { name: 'checkpoints', ok: true },
         { name: `oidc ${service.issuer.issuer}`, ok: true },
       ],
     })

@@ -81,9 +81,9 @@ test('no secret of a request is in the log, the database or an answer', async ()
   answers.push((await sendRaw(url, `GET /${plant('malformed')} HTTP/9.9\r\n\r\n`)).text)
 
   const { dataDir } = service.config
-  const written = readdirSync(dataDir)
-    .filter((name) => name !== 'admin.sock')
-    .map((name) => readFileSync(join(dataDir, name), 'latin1'))
+  const written = readdirSync(dataDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
   const issued = answers.filter((text) => text.startsWith('{"certificate":'))
   const rows = await service.rows()
   await service.close()
