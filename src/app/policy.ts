@@ -59,8 +59,12 @@ export const enforcePolicy = async (given: {
     ...loaded,
     events: {
       async onPolicy(policy, warnings) {
-        await record(policy)
         const { sha256, ruleCount } = policy
+        await record(policy).catch((error) => {
+          metrics.countReloadFailure()
+          logger.error({ sha256, detail: error.detail }, 'the new policy cannot be recorded')
+          throw error
+        })
         logger.info({ sha256, rules: ruleCount }, 'a new policy is in force')
         warn(logger, directory, policy, warnings)
       },

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { findAdminSocket, findUser } from '../app/admin.ts'
 import { readSecret } from '../config.ts'
 import { AppError, type Code, codes } from '../errors.ts'
+import { isLogin } from '../lib/names.ts'
 import { type Context, type Option, readConfig } from './command.ts'
 
 /** A running service, as a command gives orders to it. */
@@ -39,7 +40,8 @@ export const openService = async (context: Context, url: string | undefined): Pr
     const { dataDir } = await readConfig(context)
     const socketPath = findAdminSocket(dataDir)
     // Who becomes the service's user by sudo is still somebody.
-    const headers = { host: 'localhost', 'postern-user': context.env['SUDO_USER'] ?? findUser() }
+    const user = context.env['SUDO_USER'] ?? findUser()
+    const headers = { host: 'localhost', ...(isLogin(user) ? { 'postern-user': user } : {}) }
     return createService({ socketPath, headers }, (cause) => describeSocket(cause, socketPath))
   }
   const file = context.env['POSTERN_TOKEN_FILE']

@@ -100,7 +100,7 @@ export const watchPolicy = (given: {
 
   /** Whether the files held still while they were read. */
   const load = async (signature: string): Promise<boolean> => {
-    const result = await loadPolicy(directory, options)
+    const result = await loadPolicy(directory, options).catch(() => faulty(directory))
     if ((await readSignature(directory)) !== signature) return false
     loaded = signature
     await settle(result)
@@ -158,6 +158,12 @@ const emptied = (directory: string): Problem =>
     directory,
     'the policy directory has lost all its files; put them back, or write one without rules',
   )
+
+/** No file may end a service that runs, also where it meets a mistake of ours. */
+const faulty = (directory: string): PolicyResult => ({
+  ok: false,
+  problems: [about(directory, 'something went wrong on our side while the files were read')],
+})
 
 const unrecorded = (directory: string): Problem =>
   about(directory, 'the new policy cannot be recorded in the log, and waits until it can')

@@ -1,4 +1,4 @@
-import { lstatSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,10 @@ import type { Signer } from '../../src/ca/signer.ts'
 import { createMemorySigner } from '../../src/ca/signers/memory.ts'
 import { readProblem, startTestApp, type TestApp } from '../app.ts'
 import { createFakeStore } from '../fakes/audit-store.ts'
+import { useDirectories } from '../fakes/directory.ts'
 import { findSocket, formatRolePolicy, sendLocal } from './admin.ts'
+
+const createDirectory = useDirectories()
 
 const kim = { groups: [], sub: 'u-1003', preferred_username: 'kim' }
 
@@ -317,6 +320,22 @@ describe('a start', () => {
     })
     await expect(service.app.listen()).rejects.toMatchObject(refused)
     await new Promise((resolve) => other.close(resolve))
+  })
+
+  test('on data that everyone may write to, or too deep for a socket, is refused', async () => {
+    const open = createDirectory()
+    chmodSync(open, 0o777)
+    await expect(start({ config: { dataDir: open } })).rejects.toMatchObject({
+      code: 'invalid_config',
+      message: 'dataDir can be written by everyone on this machine.',
+      hint: `chmod 700 ${open}`,
+    })
+    const deep = join(createDirectory(), 'd'.repeat(100))
+    await expect(start({ config: { dataDir: deep } })).rejects.toMatchObject({
+      code: 'invalid_config',
+      message: 'dataDir is too long a path for the admin socket in it.',
+      hint: 'name a directory whose path has at most 96 bytes',
+    })
   })
 
   test('replaces nothing there that is no socket', async () => {

@@ -166,6 +166,20 @@ describe('policy files that no longer load', () => {
   })
 })
 
+test('a policy that cannot be recorded waits, and is counted', async () => {
+  const store = createFakeStore()
+  service = await startTestApp({ overrides: { store } })
+  const before = (await service.rows()).at(-1)?.entry.policy
+  store.breakNext('lose')
+  writePolicy('b.yaml', formatRule(service.issuer.issuer, 'more', '1m'))
+  await service.app.reload()
+  expect(service.lines.join('')).toContain('the new policy cannot be recorded')
+  expect((await service.ask('maya')).status).toBe(201)
+  expect((await service.rows()).at(-1)?.entry).toMatchObject({ type: 'allow', policy: before })
+  await service.app.reload()
+  expect((await service.rows()).at(-1)?.entry).toMatchObject({ type: 'policy', rules: 2 })
+})
+
 test('a role that is taken away is gone with the file that gave it', async () => {
   service = await startTestApp({
     policies: formatRolePolicy,
