@@ -47,8 +47,8 @@ export interface Filter {
  * - A store that finds itself damaged says `log_corrupt`.
  * - Any other failure (disk full, I/O error, busy too long) is `audit_unavailable`. The rows may
  *   then be stored or not: ask `head()` again before the next append.
- * - `head`, `read` and `find` see every row whose append has resolved.
- * - Calls may overlap; appends take effect one after another.
+ * - `head`, `read`, `find` and `findAfter` see every row whose append has resolved.
+ * - Calls may overlap; appends take effect one after another, and do not wait for a long search.
  * - After `close` every call rejects with `audit_unavailable`.
  */
 export interface Store {
@@ -59,5 +59,7 @@ export interface Store {
   read(from: number, limit: number): Promise<readonly Row[]>
   /** Up to `limit` matching rows, newest first, below `before` where it is given. */
   find(filter: Filter, limit: number, before?: number): Promise<readonly Row[]>
+  /** Up to `limit` matching rows, oldest first, above `after`; 0 begins with the first. */
+  findAfter(filter: Filter, limit: number, after: number): Promise<readonly Row[]>
   close(): Promise<void>
 }

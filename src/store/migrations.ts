@@ -27,13 +27,22 @@ export interface EntriesTable {
   policy: GeneratedAlways<string | null>
 }
 
+/** A cache: what stands in 256 entries, so that a search can pass them over (summaries.ts). */
+export interface SummariesTable {
+  segment: number
+  since: string
+  until: string
+  terms: Uint8Array
+}
+
 export interface Tables {
   entries: EntriesTable
+  summaries: SummariesTable
   migrations: { version: number; name: string }
 }
 
 /** Where each searchable column is read from: the body is the only truth. */
-const columns = {
+export const columns = {
   time: '$.time',
   type: '$.type',
   request_id: '$.request.id',
@@ -78,6 +87,13 @@ export const migrations: readonly Migration[] = [
       refuse('UPDATE'),
       refuse('DELETE'),
       refuse('INSERT', refuseInsert),
+    ],
+  },
+  {
+    name: 'summaries',
+    statements: [
+      `CREATE TABLE summaries (segment INTEGER PRIMARY KEY,
+        since TEXT NOT NULL, until TEXT NOT NULL, terms BLOB NOT NULL) STRICT`,
     ],
   },
 ]

@@ -5,6 +5,7 @@ import type { Filter, Head, Row, Store } from '../audit/store.ts'
 import { createBuilder, openConnection } from './connection.ts'
 import { storeError, toStoreError } from './failures.ts'
 import type { Tables } from './migrations.ts'
+import { createSummaries, type Range } from './summaries.ts'
 
 /**
  * The log in SQLite, in this thread: a commit holds the event loop for as long as its fsync takes,
@@ -24,6 +25,7 @@ export const createSqlite = (connection: Database): Store => {
   const selectHead = connection.prepare('SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1')
   const insert = connection.prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
   const touch = connection.prepare('UPDATE migrations SET name = name WHERE version = 1')
+  const summaries = createSummaries(connection)
   let isOpen = true
 
   const append = connection.transaction((rows: readonly Row[], expected: Head | undefined) => {
@@ -33,10 +35,14 @@ export const createSqlite = (connection: Database): Store => {
     }
     for (const { seq, body, hash } of rows) insert.run(seq, body, hash)
     if (rows.length === 0) touch.run()
+    summaries.write()
   })
 
-  const answer = async <T>(work: () => T | Promise<T>): Promise<T> => {
+  const checkOpen = () => {
     if (!isOpen) throw storeError('audit_unavailable', 'the store is closed')
+  }
+  const answer = async <T>(work: () => T | Promise<T>): Promise<T> => {
+    checkOpen()
     try {
       return await work()
     } catch (error) {
@@ -44,9 +50,42 @@ export const createSqlite = (connection: Database): Store => {
     }
   }
 
+  /** Up to `limit` matching rows of the range; with no index to go by, only from where some may stand. */
+  const search = async (
+    filter: Filter,
+    limit: number,
+    range: Range,
+    order: 'newest' | 'oldest',
+  ): Promise<readonly Row[]> => {
+    const select = ({ from, to }: Range, most: number) =>
+      narrow(selectRows(builder), filter)
+        .where('seq', '>=', from)
+        .where('seq', '<=', to)
+        .orderBy('seq', order === 'newest' ? 'desc' : 'asc')
+        .limit(most)
+        .execute()
+    if (hasIndex(filter)) return select(range, limit)
+    const rows: Row[] = []
+    for await (const part of summaries.listRanges(filter, range, order)) {
+      checkOpen()
+      rows.push(...(await select(part, limit - rows.length)))
+      if (rows.length >= limit) break
+    }
+    return rows
+  }
+  const findLast = () => (selectHead.get() as Head | undefined)?.seq ?? 0
+
   return Object.freeze({
     append: (rows: readonly Row[], expected: Head | undefined) =>
-      answer(() => append.immediate(rows, expected)),
+      answer(() => {
+        try {
+          append.immediate(rows, expected)
+        } catch (error) {
+          summaries.forget()
+          throw error
+        }
+        summaries.add(rows)
+      }),
     head: () => answer(() => selectHead.get() as Head | undefined),
     read: (from: number, limit: number) =>
       answer(() =>
@@ -54,9 +93,11 @@ export const createSqlite = (connection: Database): Store => {
       ),
     find: (filter: Filter, limit: number, before?: number) =>
       answer(() => {
-        const rows = narrow(selectRows(builder), filter).orderBy('seq', 'desc').limit(limit)
-        return (before === undefined ? rows : rows.where('seq', '<', before)).execute()
+        const to = Math.min(findLast(), (before ?? Number.MAX_SAFE_INTEGER) - 1)
+        return search(filter, limit, { from: 1, to }, 'newest')
       }),
+    findAfter: (filter: Filter, limit: number, after: number) =>
+      answer(() => search(filter, limit, { from: after + 1, to: findLast() }, 'oldest')),
     close: async () => {
       if (isOpen) connection.close()
       isOpen = false
@@ -78,6 +119,12 @@ const is =
 
 /** The types that an index knows. */
 const indexed: ReadonlySet<string> = new Set(['policy', 'freeze', 'unfreeze'])
+
+/** Whether a search goes by an index of the table, or asks for everything. */
+const hasIndex = (filter: Filter): boolean =>
+  filter.serial !== undefined ||
+  (filter.type !== undefined && indexed.has(filter.type)) ||
+  Object.values(filter).every((value) => value === undefined)
 
 const conditions = {
   // A literal, without which the partial indices are not found.

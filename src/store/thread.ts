@@ -9,7 +9,8 @@ const closeTimeout = 5000
 
 /**
  * The log in SQLite, in a thread of its own: neither an fsync nor a disk that stalls holds the
- * event loop. The same promises as openSqlite; `close` comes after the calls that were made before it.
+ * event loop. The same promises as openSqlite; `close` comes after the calls that were made before
+ * it, but for a search that is still under way.
  * Once the worker has died every call rejects with `audit_unavailable`.
  */
 export const openThread = async (path: string): Promise<Store> => {
@@ -76,6 +77,8 @@ export const openThread = async (path: string): Promise<Store> => {
     read: (from: number, limit: number) => ask('read', from, limit) as Promise<readonly Row[]>,
     find: (filter: Filter, limit: number, before?: number) =>
       ask('find', filter, limit, before) as Promise<readonly Row[]>,
+    findAfter: (filter: Filter, limit: number, after: number) =>
+      ask('findAfter', filter, limit, after) as Promise<readonly Row[]>,
     close: () => {
       closing ??= close()
       return closing

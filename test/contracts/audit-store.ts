@@ -168,6 +168,7 @@ export const describeStore = (name: string, open: () => Promise<Store>): void =>
         () => store.head(),
         () => store.read(1, 1),
         () => store.find({}, 1),
+        () => store.findAfter({}, 1, 0),
       ]) {
         await expect(call()).rejects.toMatchObject({
           ...unavailable,
@@ -210,12 +211,21 @@ export const describeStore = (name: string, open: () => Promise<Store>): void =>
       { filter: { login: 'deploy', subject: 'u-4' }, found: [] },
     ])('finds $found by $filter', async ({ filter, found }) => {
       expect((await store.find(filter, 10)).map(({ seq }) => seq)).toEqual(found)
+      const oldest = await store.findAfter(filter, 10, 0)
+      expect(oldest.map(({ seq }) => seq)).toEqual(found.toReversed())
     })
 
     test('finds in pages, newest first', async () => {
       expect(await store.find({}, 2)).toEqual([rows[4], rows[3]])
       expect(await store.find({}, 2, 4)).toEqual([rows[2], rows[1]])
       expect(await store.find({ type: 'allow' }, 2, 5)).toEqual([rows[2]])
+    })
+
+    test('finds in pages, oldest first', async () => {
+      expect(await store.findAfter({}, 2, 0)).toEqual([rows[0], rows[1]])
+      expect(await store.findAfter({}, 2, 4)).toEqual([rows[4]])
+      expect(await store.findAfter({}, 2, 5)).toEqual([])
+      expect(await store.findAfter({ type: 'allow' }, 2, 3)).toEqual([rows[4]])
     })
   })
 }

@@ -120,6 +120,10 @@ export const createFakeStore = (): FakeStore => {
           .reverse()
           .slice(0, limit),
       ),
+    findAfter: (filter, limit, after) =>
+      answer(async () =>
+        rows.filter((row) => row.seq > after && matches(row, filter)).slice(0, limit),
+      ),
     close: async () => {
       isOpen = false
     },

@@ -175,22 +175,23 @@ describe('the table', () => {
         .map((step) => (step as { readonly detail: string }).detail)
     expect(plan('serial = ?')[0]).toContain('INDEX entries_serial (serial=?)')
     expect(plan(`type = 'policy' AND policy = ?`)[0]).toContain('INDEX entries_policy')
+    expect(plan(`type = 'freeze' AND seq >= ? AND seq <= 9`)[0]).toContain('INDEX entries_freeze')
     connection.close()
   })
 })
 
 describe('migrations', () => {
-  const [first] = migrations as readonly [Migration]
-  const second: Migration = { name: 'more', statements: ['CREATE TABLE more (a)', 'SELECT 1'] }
+  const more: Migration = { name: 'more', statements: ['CREATE TABLE more (a)', 'SELECT 1'] }
+  const known = migrations.length
 
   test('run once, and leave what is there', async () => {
     const path = await makeLog()
     const connection = new Database(path)
-    await migrate(createBuilder(connection), [first, second])
-    await migrate(createBuilder(connection), [first, second])
+    await migrate(createBuilder(connection), [...migrations, more])
+    await migrate(createBuilder(connection), [...migrations, more])
     expect(connection.prepare('SELECT * FROM migrations').all()).toEqual([
-      { version: 1, name: 'entries' },
-      { version: 2, name: 'more' },
+      ...migrations.map(({ name }, index) => ({ version: index + 1, name })),
+      { version: known + 1, name: 'more' },
     ])
     expect(await createSqlite(connection).read(1, 100)).toEqual(rows)
     connection.close()
@@ -200,10 +201,12 @@ describe('migrations', () => {
     const path = await makeLog()
     const connection = new Database(path)
     const broken = { name: 'more', statements: ['CREATE TABLE more (a)', 'SELECT nothing'] }
-    await expect(migrate(createBuilder(connection), [first, broken])).rejects.toThrow('nothing')
-    expect(await checkVersion(createBuilder(connection))).toBe(1)
-    await migrate(createBuilder(connection), [first, second])
-    expect(await checkVersion(createBuilder(connection), [first, second])).toBe(2)
+    await expect(migrate(createBuilder(connection), [...migrations, broken])).rejects.toThrow(
+      'nothing',
+    )
+    expect(await checkVersion(createBuilder(connection))).toBe(known)
+    await migrate(createBuilder(connection), [...migrations, more])
+    expect(await checkVersion(createBuilder(connection), [...migrations, more])).toBe(known + 1)
     connection.close()
   })
 
@@ -220,12 +223,12 @@ describe('migrations', () => {
   test('refuse a database that a newer postern has written', async () => {
     const path = await makeLog()
     const connection = new Database(path)
-    await migrate(createBuilder(connection), [first, second])
+    await migrate(createBuilder(connection), [...migrations, more])
     connection.close()
     await expect(openSqlite(path)).rejects.toMatchObject({
       code: 'invalid_config',
       message: 'The log was written by a newer postern than this one.',
-      detail: 'the database has version 2, this program knows 1',
+      detail: `the database has version ${known + 1}, this program knows ${known}`,
       hint: 'run the newer postern again, or restore the log that this version wrote',
     })
   })

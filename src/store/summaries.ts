@@ -1,0 +1,168 @@
+import { setImmediate } from 'node:timers/promises'
+import type Database from 'better-sqlite3'
+import type { Filter, Row } from '../audit/store.ts'
+import { addTerms, encodeTerms, listWanted, mayHold } from './terms.ts'
+
+/** So many entries share one summary. */
+const segmentSize = 256
+/** So many summaries are read at once: about a quarter of a megabyte. */
+const blockSize = 256
+
+/** A stretch of the log, by its first and its last entry. */
+export interface Range {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * What makes a search quick without an index, each of which would cost every certificate more than
+ * all of this: for every 256 entries one Bloom filter and the span of their times, made while they
+ * are appended. A cache of the entries: one that is missing costs time, and nothing else.
+ */
+export interface Summaries {
+  /** Inside the transaction of an append: writes what is complete. */
+  write(): void
+  /** After its commit: takes the rows in. */
+  add(rows: readonly Row[]): void
+  /** After an append that failed: what is known is read from the table again. */
+  forget(): void
+  /**
+   * Where entries that match may stand, newest first or oldest first, from within the range. Lets
+   * other work in between.
+   */
+  listRanges(filter: Filter, range: Range, order: 'newest' | 'oldest'): AsyncGenerator<Range>
+}
+
+/** The segment whose entries are being appended, and those that wait to be written. */
+interface State {
+  next: number
+  terms: Set<string>
+  since: string
+  until: string
+  /** Whether an entry is not readable: such a segment has no summary. */
+  isBroken: boolean
+  complete: readonly Summary[]
+}
+
+interface Summary {
+  readonly segment: number
+  readonly since: string
+  readonly until: string
+  readonly terms: Uint8Array
+}
+
+export const createSummaries = (connection: Database): Summaries => {
+  const table = openTable(connection)
+  const selectRows = connection.prepare(
+    'SELECT seq, body FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq',
+  )
+  let state: State | undefined
+
+  const take = (into: State, { seq, body }: Pick<Row, 'seq' | 'body'>): void => {
+    into.next = seq + 1
+    try {
+      const time = addTerms(body, into.terms)
+      if (typeof time !== 'string') throw new TypeError('it has no time')
+      if (into.since === '' || time < into.since) into.since = time
+      if (time > into.until) into.until = time
+    } catch {
+      into.isBroken = true
+    }
+    if (seq % segmentSize !== 0) return
+    const { since, until, terms, isBroken, complete } = into
+    const summary = { segment: segmentOf(seq), since, until, terms: encodeTerms(terms) }
+    Object.assign(into, createState(seq + 1), {
+      complete: isBroken ? complete : [...complete, summary],
+    })
+  }
+
+  /** From the newest summary on; at most a segment, but in a log from before there were any. */
+  const load = (last: number): State => {
+    const loaded = createState((last + 1) * segmentSize + 1)
+    for (;;) {
+      const rows = selectRows.all(loaded.next, loaded.next + segmentSize - 1) as Row[]
+      for (const row of rows) take(loaded, row)
+      if (rows.length < segmentSize) return loaded
+    }
+  }
+
+  /** The summaries of a block of segments, by their number. */
+  const readBlock = (block: number): ReadonlyMap<number, Summary> => {
+    const first = block * blockSize
+    const rows = table?.read(first, first + blockSize - 1) ?? []
+    return new Map(rows.map((row) => [row.segment, row]))
+  }
+
+  return Object.freeze({
+    write() {
+      if (table === undefined) return
+      state ??= load(table.findLast())
+      for (const summary of state.complete) table.insert(summary)
+    },
+    add(rows: readonly Row[]) {
+      if (state === undefined) return
+      state.complete = []
+      for (const row of rows) take(state, row)
+    },
+    forget() {
+      state = undefined
+    },
+    async *listRanges(filter: Filter, { from, to }: Range, order: 'newest' | 'oldest') {
+      const wanted = listWanted(filter)
+      const [low, high] = [segmentOf(from), segmentOf(to)]
+      const step = order === 'newest' ? -1 : 1
+      let block:
+        | { readonly at: number; readonly summaries: ReadonlyMap<number, Summary> }
+        | undefined
+      for (let at = step < 0 ? high : low; at >= low && at <= high; at += step) {
+        const blockAt = Math.floor(at / blockSize)
+        if (block?.at !== blockAt) {
+          await setImmediate()
+          block = { at: blockAt, summaries: readBlock(blockAt) }
+        }
+        if (!mayMatch(block.summaries.get(at), filter, wanted)) continue
+        const first = at * segmentSize + 1
+        yield { from: Math.max(from, first), to: Math.min(to, first + segmentSize - 1) }
+        await setImmediate()
+      }
+    },
+  })
+}
+
+/** Undefined in a log that no service has brought to this version yet, and only a reader meets. */
+const openTable = (connection: Database) => {
+  const isThere = connection.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'summaries'`).get()
+  if (isThere === undefined) return undefined
+  const insert = connection.prepare('INSERT OR IGNORE INTO summaries VALUES (?, ?, ?, ?)')
+  const selectLast = connection.prepare('SELECT coalesce(max(segment), -1) AS last FROM summaries')
+  const selectBlock = connection.prepare('SELECT * FROM summaries WHERE segment BETWEEN ? AND ?')
+  return {
+    insert({ segment, since, until, terms }: Summary) {
+      insert.run(segment, since, until, terms)
+    },
+    findLast: () => (selectLast.get() as { readonly last: number }).last,
+    read: (first: number, last: number) => selectBlock.all(first, last) as readonly Summary[],
+  }
+}
+
+const createState = (next: number): State => ({
+  next,
+  terms: new Set(),
+  since: '',
+  until: '',
+  isBroken: false,
+  complete: [],
+})
+
+const segmentOf = (seq: number): number => Math.floor((seq - 1) / segmentSize)
+
+/** Without a summary nothing is known, and everything possible. */
+const mayMatch = (
+  summary: Summary | undefined,
+  { since, until }: Filter,
+  wanted: readonly string[],
+): boolean =>
+  summary === undefined ||
+  ((since === undefined || summary.until >= since) &&
+    (until === undefined || summary.since < until) &&
+    wanted.every((term) => mayHold(summary.terms, term)))

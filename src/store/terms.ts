@@ -1,0 +1,85 @@
+import type { Filter } from '../audit/store.ts'
+import { columns } from './migrations.ts'
+
+/** What a search may ask for exactly, and where an entry has it; a serial has an index of its own. */
+const fields = {
+  type: columns.type,
+  issuer: columns.issuer,
+  subject: columns.subject,
+  name: columns.name,
+  host: columns.host,
+  login: columns.login,
+  rule: columns.rule,
+  requestId: columns.request_id,
+  policy: columns.policy,
+} as const satisfies { readonly [field in keyof Filter]?: string }
+
+const paths = Object.entries(fields).map(
+  ([field, path]) => [field, path.slice('$.'.length).split('.')] as const,
+)
+
+/**
+ * Adds the terms of an entry, like `host=web-1.example.com`, and answers its time. Runs for every
+ * certificate. @throws SyntaxError for no JSON
+ */
+export const addTerms = (body: string, terms: Set<string>): unknown => {
+  const entry = JSON.parse(body) as Members
+  for (const [field, [first, second]] of paths) {
+    const member = entry[first as string]
+    const value = second === undefined ? member : (member as Members | undefined)?.[second]
+    if (value !== undefined) terms.add(`${field}=${value}`)
+  }
+  return entry['time']
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+/** The terms that every entry has which a filter finds. */
+export const listWanted = (filter: Filter): readonly string[] =>
+  Object.keys(fields).flatMap((field) => {
+    const value = filter[field as keyof typeof fields]
+    return value === undefined ? [] : [`${field}=${value}`]
+  })
+
+const bitsPerTerm = 10
+const hashCount = 7
+
+/**
+ * A Bloom filter over the terms: a power of two of bits, at least ten a term. It says of a term that
+ * is in it always that it is, and of another in less than one case of a hundred.
+ */
+export const encodeTerms = (terms: ReadonlySet<string>): Uint8Array => {
+  const size = 2 ** Math.ceil(Math.log2(Math.max(64, terms.size * bitsPerTerm)))
+  const bytes = new Uint8Array(size / 8)
+  for (const term of terms) {
+    const { start, step } = hashTerm(term)
+    for (let n = 0, bit = start; n < hashCount; n++, bit += step) {
+      const at = (bit >>> 0) % size
+      bytes[at >> 3] = (bytes[at >> 3] as number) | (1 << (at & 7))
+    }
+  }
+  return bytes
+}
+
+/** Whether the term may be among those that were encoded. */
+export const mayHold = (bytes: Uint8Array, term: string): boolean => {
+  const size = bytes.length * 8
+  const { start, step } = hashTerm(term)
+  for (let n = 0, bit = start; n < hashCount; n++, bit += step) {
+    const at = (bit >>> 0) % size
+    if (((bytes[at >> 3] as number) & (1 << (at & 7))) === 0) return false
+  }
+  return true
+}
+
+/** Two hashes stand for all (Kirsch and Mitzenmacher 2008); FNV-1a makes one, a variant of it the other. */
+const hashTerm = (term: string): { readonly start: number; readonly step: number } => {
+  let start = 0x811c9dc5
+  let step = 0x5bd1e995
+  for (let at = 0; at < term.length; at++) {
+    const code = term.charCodeAt(at)
+    start = Math.imul(start ^ code, 0x01000193)
+    step = Math.imul(step ^ code, 0x01000193) ^ (step >>> 15)
+  }
+  return { start: start ^ (start >>> 13), step: step | 1 }
+}
