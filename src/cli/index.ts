@@ -9,6 +9,7 @@ import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy-check.ts'
 import { policyDiff } from './commands/policy-diff.ts'
 import { policyExplain } from './commands/policy-explain.ts'
+import { policyReplay } from './commands/policy-replay.ts'
 import { policyTest } from './commands/policy-test.ts'
 import { serve } from './commands/serve.ts'
 import { systemd } from './commands/systemd.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   policyTest,
   policyExplain,
   policyDiff,
+  policyReplay,
   freeze,
   unfreeze,
   auditList,

@@ -1,13 +1,11 @@
 import type { LoggedEntry } from '../../audit/entry.ts'
-import type { Store } from '../../audit/index.ts'
 import { findEntries, listEntries } from '../../audit/read.ts'
 import type { Filter } from '../../audit/store.ts'
 import { verifyLog } from '../../audit/verify.ts'
 import { AppError } from '../../errors.ts'
-import { formatTime, systemClock } from '../../lib/clock.ts'
-import { parseDuration } from '../../lib/duration.ts'
-import { type Command, type Context, jsonOption, readConfig } from '../command.ts'
+import { type Command, jsonOption } from '../command.ts'
 import { listFacts, listTitles, toRow } from '../entries.ts'
+import { parseSince, sinceOption, withLog } from '../reading.ts'
 
 const types = [
   'allow',
@@ -22,15 +20,6 @@ const types = [
   'rollback',
 ]
 const maxLimit = 1_000
-
-/** The start of a span, as entries write their times; undefined where the text is no time at all. */
-const parseSince = (text: string): string | undefined => {
-  const seconds = parseDuration(text)
-  if (seconds !== undefined) return formatTime(new Date(systemClock().getTime() - seconds * 1000))
-  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/.test(text)
-  const at = new Date(text)
-  return isTime && !Number.isNaN(at.getTime()) ? formatTime(at) : undefined
-}
 
 export const auditList: Command = {
   name: 'audit list',
@@ -53,14 +42,7 @@ export const auditList: Command = {
       summary: types.join(', '),
       check: (text) => (types.includes(text) ? undefined : `Write one of ${types.join(', ')}.`),
     },
-    {
-      flags: '--since <time>',
-      summary: 'not older than 24h, 2026-11-22, or 2026-11-22T10:00:00Z',
-      check: (text) =>
-        parseSince(text) === undefined
-          ? 'Write a duration as 24h, or a time as 2026-11-22T10:00:00Z.'
-          : undefined,
-    },
+    sinceOption,
     jsonOption,
   ],
   examples: [
@@ -145,20 +127,6 @@ export const auditVerify: Command = {
       if (head !== undefined) output.line(`newest: ${head.seq} ${head.hash}`)
       return 0
     }),
-}
-
-const withLog = async (
-  context: Context,
-  read: (store: Store) => Promise<number>,
-): Promise<number> => {
-  const config = await readConfig(context)
-  const { openLog } = await import('../../app.ts')
-  const store = await openLog(config)
-  try {
-    return await read(store)
-  } finally {
-    await store.close()
-  }
 }
 
 const toJson = ({ entry, ...place }: LoggedEntry) => ({ ...place, ...entry })
