@@ -3,6 +3,7 @@ import { Command as Commander, CommanderError, InvalidArgumentError } from 'comm
 import { AppError, exitOf } from '../errors.ts'
 import type { Command, Context, Options } from './command.ts'
 import { auditList, auditShow, auditVerify } from './commands/audit.ts'
+import { auditExport, auditSearch } from './commands/audit-search.ts'
 import { caShow } from './commands/ca.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { init } from './commands/init.ts'
@@ -29,6 +30,8 @@ export const commands: readonly Command[] = [
   unfreeze,
   auditList,
   auditShow,
+  auditSearch,
+  auditExport,
   auditVerify,
   systemd,
 ]
@@ -64,6 +67,7 @@ export const run = async (argv: readonly string[], io: Io): Promise<number> => {
   )
   try {
     await program.parseAsync(argv, { from: 'user' })
+    await output.settle()
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) return describeUsage(error, output)

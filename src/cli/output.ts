@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { escapeJson } from '../lib/json.ts'
 
 /**
  * The only file that prints. Results go to stdout; everything about them (errors, hints, warnings,
@@ -25,11 +26,15 @@ export interface Output {
   error(error: unknown): void
   /** A line that the next one overwrites; on a terminal only. */
   progress(text: string): void
+  /** Waits until the result so far has been taken; false once nobody reads it any more. */
+  settle(): Promise<boolean>
 }
 
 /** As much of a stream as we use. */
 export interface Sink {
-  write(text: string): unknown
+  write(text: string, done?: () => void): unknown
+  /** What was written to a pipe and nobody has read yet. */
+  readonly writableLength?: number
   readonly isTTY?: boolean
   on?(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown
 }
@@ -40,16 +45,9 @@ const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 export const escapeText = (text: string): string =>
   text.replace(unsafe, (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`)
 
-/** JSON whose strings hold no such character as it is: in JSON it can only stand in a string. */
+/** Line by line: whatever ends a line inside a string is escaped already. */
 const formatJson = (value: unknown): string =>
-  JSON.stringify(value, null, 2).replace(unsafe, (char) =>
-    char === '\n'
-      ? char
-      : Array.from(
-          { length: char.length },
-          (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`,
-        ).join(''),
-  )
+  JSON.stringify(value, null, 2).split('\n').map(escapeJson).join('\n')
 
 const colours = { red: 31, green: 32, yellow: 33 } as const
 
@@ -66,7 +64,12 @@ export const createOutput = (given: {
   readonly env: Readonly<Record<string, string | undefined>>
 }): Output => {
   const { stdout, stderr } = given
-  for (const sink of [stdout, stderr]) sink.on?.('error', ignoreClosedPipe)
+  let isClosed = false
+  stdout.on?.('error', (error) => {
+    ignoreClosedPipe(error)
+    isClosed = true
+  })
+  stderr.on?.('error', ignoreClosedPipe)
   // https://no-color.org: set and not empty.
   const isPlain = Boolean(given.env['NO_COLOR'])
   const paint = (sink: Sink, colour: keyof typeof colours | undefined, text: string) =>
@@ -121,6 +124,12 @@ export const createOutput = (given: {
     },
     progress(text: string) {
       if (stderr.isTTY === true) stderr.write(`\r\u001b[2K${escapeText(text)}`)
+    },
+    async settle() {
+      if (!isClosed && (stdout.writableLength ?? 0) > 0) {
+        await new Promise<void>((resolve) => stdout.write('', () => resolve()))
+      }
+      return !isClosed
     },
   })
 }

@@ -119,3 +119,20 @@ export const formatCanonical = (value: unknown): string => {
       throw new TypeError(`a ${typeof value} has no canonical form`)
   }
 }
+
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+/**
+ * JSON in one line with every control, format and line-separating character written as `\u202e`: in
+ * JSON it can only stand in a string, where that means the same. A terminal would obey some of them,
+ * and a reader of lines end a line at others.
+ */
+export const escapeJson = (json: string): string =>
+  /[^ -~]/.test(json)
+    ? json.replace(unsafe, (char) =>
+        Array.from(
+          { length: char.length },
+          (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`,
+        ).join(''),
+      )
+    : json

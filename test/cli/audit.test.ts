@@ -71,6 +71,69 @@ describe('postern audit', () => {
     expect(await list(...argv)).toEqual(seqs)
   })
 
+  test('search prints every match, newest first', async () => {
+    const { code, stdout } = await runCli(['audit', 'search', '--person', 'maya'], { cwd })
+    expect(code).toBe(0)
+    expect(stdout.split('\n').map((line) => line.slice(0, 33))).toEqual([
+      '#  time                  type   w',
+      '2  2026-11-22T10:00:00Z  allow  m',
+      '',
+    ])
+    const none = await runCli(['audit', 'search', '--host', 'nowhere'], { cwd })
+    expect(none).toEqual({ code: 0, stdout: '', stderr: 'note: no entry matches\n' })
+  })
+
+  test.each([
+    [[], [1, 2, 3, 4]],
+    [
+      ['--type', 'deny'],
+      [3, 4],
+    ],
+    [['--until', '2026-11-22T10:00:00Z'], [1]],
+    [
+      ['--since', '2026-11-22T10:00:00Z', '--until', '2026-11-22T11:00:00Z'],
+      [2, 4],
+    ],
+    [['--person', 'nobody'], []],
+  ])('export %j writes %j, oldest first, as lines of JSON', async (argv, seqs) => {
+    const { code, stdout, stderr } = await runCli(['audit', 'export', ...argv], { cwd })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const lines = stdout.split('\n').slice(0, -1)
+    expect(lines.map((line) => JSON.parse(line).seq)).toEqual(seqs)
+    const found = await runCli(['audit', 'search', '--json', ...argv], { cwd })
+    expect(found.stdout.split('\n').slice(0, -1)).toEqual(lines.toReversed())
+  })
+
+  test('export writes CSV in which nothing hostile stands as it is (ATTACKS 206, 198)', async () => {
+    const { code, stdout } = await runCli(['audit', 'export', '--format', 'csv'], { cwd })
+    expect(code).toBe(0)
+    const lines = stdout.split('\n')
+    expect(lines).toHaveLength(6)
+    expect(lines[0]).toMatch(/^seq,time,type,code,issuer,/)
+    expect(lines[3]).toContain('"\\u{202e}ayam"')
+    expect(lines[3]).toContain('"a\\u{a}b"')
+  })
+
+  test('export shows how far it is, on a terminal', async () => {
+    const { stderr } = await runCli(['audit', 'export'], { cwd, isTTY: true })
+    expect(stderr).toContain(`[${'#'.repeat(30)}] 100 %  entry 4 of 4, 4 written`)
+  })
+
+  test.each([
+    [
+      ['export', '--format', 'xml'],
+      "option '--format <format>' argument 'xml' is invalid. Write jsonl or csv.",
+    ],
+    [
+      ['search', '--until', 'soon'],
+      "option '--until <time>' argument 'soon' is invalid. Write a duration as 24h, or a time as 2026-11-22T10:00:00Z.",
+    ],
+  ])('%j is refused', async (argv, message) => {
+    const { code, stderr } = await runCli(['audit', ...argv], { cwd })
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+  })
+
   test('list says so where nothing matches', async () => {
     expect(await runCli(['audit', 'list', '--login', 'nobody'], { cwd })).toEqual({
       code: 0,

@@ -56,6 +56,53 @@ describe('what comes out of the log', () => {
   })
 })
 
+describe('a reader of the result', () => {
+  const openPipe = () => {
+    const done: (() => void)[] = []
+    let fail: ((error: NodeJS.ErrnoException) => void) | undefined
+    const stdout = {
+      writableLength: 0,
+      write(text: string, taken?: () => void) {
+        stdout.writableLength += text.length
+        if (taken !== undefined) done.push(taken)
+      },
+      on: (_event: 'error', listener: (error: NodeJS.ErrnoException) => void) => {
+        fail = listener
+      },
+    }
+    const stderr = { write: () => {} }
+    const output = createOutput({ stdout, stderr, env: {} })
+    return {
+      output,
+      done,
+      fail: (code: string) => fail?.(Object.assign(new Error(code), { code })),
+    }
+  }
+
+  test('who is slow is waited for', async () => {
+    const { output, done } = openPipe()
+    expect(await output.settle()).toBe(true)
+    output.line('a')
+    let isSettled = false
+    const settled = output.settle().then((isOpen) => {
+      isSettled = true
+      return isOpen
+    })
+    await new Promise(setImmediate)
+    expect(isSettled).toBe(false)
+    for (const taken of done) taken()
+    expect(await settled).toBe(true)
+  })
+
+  test('who has gone is noticed', async () => {
+    const { output, fail } = openPipe()
+    output.line('a')
+    fail('EPIPE')
+    expect(await output.settle()).toBe(false)
+    expect(() => fail('EIO')).toThrow('EIO')
+  })
+})
+
 describe('the output', () => {
   test('aligns columns and leaves no space at a line’s end', () => {
     const { output, written } = open()

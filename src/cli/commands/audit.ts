@@ -1,24 +1,13 @@
-import type { LoggedEntry } from '../../audit/entry.ts'
-import { findEntries, listEntries } from '../../audit/read.ts'
-import type { Filter } from '../../audit/store.ts'
+import { type LoggedEntry, parseEntry } from '../../audit/entry.ts'
+import { findEntries } from '../../audit/read.ts'
+import { searchLog } from '../../audit/search.ts'
 import { verifyLog } from '../../audit/verify.ts'
 import { AppError } from '../../errors.ts'
+import { filterOptions, readFilters } from '../audit-filter.ts'
 import { type Command, jsonOption } from '../command.ts'
 import { listFacts, listTitles, toRow } from '../entries.ts'
-import { parseSince, sinceOption, withLog } from '../reading.ts'
+import { withLog } from '../reading.ts'
 
-const types = [
-  'allow',
-  'deny',
-  'error',
-  'refusals',
-  'start',
-  'policy',
-  'policy-error',
-  'freeze',
-  'unfreeze',
-  'rollback',
-]
 const maxLimit = 1_000
 
 export const auditList: Command = {
@@ -33,40 +22,19 @@ export const auditList: Command = {
           ? undefined
           : `Write a number from 1 to ${maxLimit}.`,
     },
-    { flags: '--person <name>', summary: 'of one person, by name or stable id' },
-    { flags: '--host <host>', summary: 'about one host' },
-    { flags: '--login <login>', summary: 'about one login' },
-    { flags: '--rule <rule>', summary: 'decided by one rule' },
-    {
-      flags: '--type <type>',
-      summary: types.join(', '),
-      check: (text) => (types.includes(text) ? undefined : `Write one of ${types.join(', ')}.`),
-    },
-    sinceOption,
+    ...filterOptions,
     jsonOption,
   ],
   examples: [
     'postern audit list --type deny --since 24h',
     'postern audit list --person maya --host web-1.example.com --json',
   ],
-  run: (context, _argument, { limit, person, type, host, login, rule, since, json }) =>
+  run: (context, _argument, { limit, json, ...options }) =>
     withLog(context, async (store) => {
-      const filter: Filter = {
-        ...textOf({ type, host, login, rule }),
-        ...textOf({ since: typeof since === 'string' ? parseSince(since) : undefined }),
-      }
-      const most = Number(limit ?? 20)
-      // A person is known by the name the log shows, or by the id behind it.
-      const filters =
-        typeof person === 'string'
-          ? [
-              { ...filter, name: person },
-              { ...filter, subject: person },
-            ]
-          : [filter]
-      const found = await Promise.all(filters.map((one) => listEntries(store, one, most)))
-      const bySeq = new Map(found.flat().map((logged) => [logged.seq, logged]))
-      const entries = [...bySeq.values()].toSorted((a, b) => b.seq - a.seq).slice(0, most)
+      const pageSize = Number(limit ?? 20)
+      const filters = readFilters(options)
+      const { value } = await searchLog({ store, filters, order: 'newest', pageSize }).next()
+      const entries = (value ?? []).map(parseEntry)
 
       if (json === true) context.output.json(entries.map(toJson))
       else if (entries.length === 0) context.output.note('no entry matches')
@@ -130,7 +98,3 @@ export const auditVerify: Command = {
 }
 
 const toJson = ({ entry, ...place }: LoggedEntry) => ({ ...place, ...entry })
-
-/** The given options alone: an absent one filters nothing. */
-const textOf = (options: Readonly<Record<string, string | true | undefined>>): Filter =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => typeof value === 'string'))
