@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
 import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
+import { schemas } from './app/schemas.ts'
 import { checkDistinct, readTls } from './app/tls.ts'
 import { createLog } from './audit/chain.ts'
 import type { Store } from './audit/index.ts'
@@ -190,6 +191,7 @@ export const build = async (
       trustedProxies,
       limits,
       version,
+      schemas,
       listening: {
         kind: config.listen.kind,
         host: config.listen.kind === 'tcp' ? config.listen.host : '',

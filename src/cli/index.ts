@@ -12,6 +12,7 @@ import { policyDiff } from './commands/policy-diff.ts'
 import { policyExplain } from './commands/policy-explain.ts'
 import { policyReplay } from './commands/policy-replay.ts'
 import { policyTest } from './commands/policy-test.ts'
+import { schemasCommand } from './commands/schemas.ts'
 import { serve } from './commands/serve.ts'
 import { systemd } from './commands/systemd.ts'
 import { createOutput, type Output, type Sink } from './output.ts'
@@ -33,6 +34,7 @@ export const commands: readonly Command[] = [
   auditSearch,
   auditExport,
   auditVerify,
+  schemasCommand,
   systemd,
 ]
 

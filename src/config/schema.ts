@@ -61,83 +61,102 @@ export const createSchema = (resolvePath: (path: string) => string) => {
   const listen = form(parseListen(resolvePath))
   const rate = form(parseRate)
 
-  const github = strictShape({
-    clientId: text,
-    clientSecretFile: path,
-    type: oneOf('oauth-app', 'github-app').default('oauth-app'),
-    apiUrl: form(parseApiUrl).default('https://api.github.com'),
-  })
-  const oidc = strictShape({
-    issuer: form(parseIssuer),
-    audience: z.union([text.transform((one) => [one]), filledList(text)], {
-      error: 'must be an audience or a list of them, none empty',
-    }),
-    algorithms: filledList(oneOf(...algorithms)).default(['RS256', 'ES256', 'EdDSA']),
-    groupsClaim: text.default('groups'),
-    nameClaim: text.optional(),
-    mfa: z
-      .union(
-        [
-          z.strictObject({ amr: filledList(text) }),
-          z.strictObject({ acr: filledList(text) }),
-          z.literal('enforced'),
-        ],
-        { error: 'must be { amr: [mfa] }, { acr: [the values that mean it] } or enforced' },
-      )
-      .optional(),
-    maxTokenAge: form(parseSpan(second, 30 * day)).default(hour),
-  })
-
-  return strictShape({
-    listen: listen.default({ kind: 'tcp', host: '127.0.0.1', port: 8422 }),
-    publicUrl: form(parseOrigin).optional(),
-    dataDir: path.default(resolvePath('data')),
-    policyDir: path.default(resolvePath('policies')),
-    tls: strictShape({ cert: path, key: path }).optional(),
-    trustedProxies: z.array(form(parseProxy)).default([]),
-    limits: strictShape({
-      perAddress: rate.default({ count: 600, windowSeconds: minute }),
-      perIdentity: rate.default({ count: 600, windowSeconds: minute }),
-      inFlight: z
-        // A variable is always text, so digits are a number here.
+  const github = strictShape(
+    {
+      clientId: text,
+      clientSecretFile: path,
+      type: oneOf('oauth-app', 'github-app').default('oauth-app'),
+      apiUrl: form(parseApiUrl).default('https://api.github.com'),
+    },
+    'github',
+  )
+  const oidc = strictShape(
+    {
+      issuer: form(parseIssuer),
+      audience: z.union([text.transform((one) => [one]), filledList(text)], {
+        error: 'must be an audience or a list of them, none empty',
+      }),
+      algorithms: filledList(oneOf(...algorithms)).default(['RS256', 'ES256', 'EdDSA']),
+      groupsClaim: text.default('groups'),
+      nameClaim: text.optional(),
+      mfa: z
         .union(
           [
-            z.int(),
-            z
-              .string()
-              .regex(/^[0-9]+$/)
-              .transform(Number),
+            z.strictObject({ amr: filledList(text) }).meta({ title: 'mfa' }),
+            z.strictObject({ acr: filledList(text) }).meta({ title: 'mfa' }),
+            z.literal('enforced'),
           ],
-          {
-            error: 'must be a whole number',
-          },
+          { error: 'must be { amr: [mfa] }, { acr: [the values that mean it] } or enforced' },
         )
-        .pipe(z.int().min(1, 'must be at least 1').max(100_000, 'must be at most 100000'))
-        .default(1024),
-    }).prefault({}),
-    ca: strictShape({
-      userKey: form(parseUserKey(resolvePath)),
-      userKeyPassphraseFile: path.optional(),
-      agentSocket: path.optional(),
-      maxTtl: form(parseSpan(second, 7 * day)).default(hour),
-      backdate: form(parseSpan(second, 5 * minute)).default(minute),
-    }),
-    identity: strictShape({
-      github: z
-        .array(github)
-        .superRefine(refuseTwins(({ apiUrl, clientId }) => `${apiUrl} ${clientId}`, 'client'))
-        .default([]),
-      oidc: z
-        .array(oidc)
-        .superRefine(refuseTwins(({ issuer }) => issuer, 'issuer'))
-        .default([]),
-    }).prefault({}),
-    audit: strictShape({ checkpoints: path.optional() }).prefault({}),
-    metrics: strictShape({ listen: form(parseTcp).optional() }).prefault({}),
-    log: strictShape({ level: oneOf('debug', 'info', 'warn', 'error').default('info') }).prefault(
-      {},
-    ),
-  })
+        .optional(),
+      maxTokenAge: form(parseSpan(second, 30 * day)).default(hour),
+    },
+    'oidc',
+  )
+
+  return strictShape(
+    {
+      listen: listen.default({ kind: 'tcp', host: '127.0.0.1', port: 8422 }),
+      publicUrl: form(parseOrigin).optional(),
+      dataDir: path.default(resolvePath('data')),
+      policyDir: path.default(resolvePath('policies')),
+      tls: strictShape({ cert: path, key: path }, 'tls').optional(),
+      trustedProxies: z.array(form(parseProxy)).default([]),
+      limits: strictShape(
+        {
+          perAddress: rate.default({ count: 600, windowSeconds: minute }),
+          perIdentity: rate.default({ count: 600, windowSeconds: minute }),
+          inFlight: z
+            // A variable is always text, so digits are a number here.
+            .union(
+              [
+                z.int(),
+                z
+                  .string()
+                  .regex(/^[0-9]+$/)
+                  .transform(Number),
+              ],
+              {
+                error: 'must be a whole number',
+              },
+            )
+            .pipe(z.int().min(1, 'must be at least 1').max(100_000, 'must be at most 100000'))
+            .default(1024),
+        },
+        'limits',
+      ).prefault({}),
+      ca: strictShape(
+        {
+          userKey: form(parseUserKey(resolvePath)),
+          userKeyPassphraseFile: path.optional(),
+          agentSocket: path.optional(),
+          maxTtl: form(parseSpan(second, 7 * day)).default(hour),
+          backdate: form(parseSpan(second, 5 * minute)).default(minute),
+        },
+        'ca',
+      ),
+      identity: strictShape(
+        {
+          github: z
+            .array(github)
+            .superRefine(refuseTwins(({ apiUrl, clientId }) => `${apiUrl} ${clientId}`, 'client'))
+            .default([]),
+          oidc: z
+            .array(oidc)
+            .superRefine(refuseTwins(({ issuer }) => issuer, 'issuer'))
+            .default([]),
+        },
+        'identity',
+      ).prefault({}),
+      audit: strictShape({ checkpoints: path.optional() }, 'audit').prefault({}),
+      metrics: strictShape({ listen: form(parseTcp).optional() }, 'metrics').prefault({}),
+      log: strictShape(
+        { level: oneOf('debug', 'info', 'warn', 'error').default('info') },
+        'log',
+      ).prefault({}),
+    },
+    'configuration',
+  )
 }
 
 export type Settings = z.output<ReturnType<typeof createSchema>>

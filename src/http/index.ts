@@ -43,6 +43,7 @@ import { createReadyRoute, healthRoute } from './routes/health.ts'
 import type { Route } from './routes/index.ts'
 import { createOpenapiRoute } from './routes/openapi.ts'
 import { createPolicyRoute } from './routes/policy.ts'
+import { createSchemaRoutes, type Schemas } from './routes/schemas.ts'
 import { whoamiRoute } from './routes/whoami.ts'
 
 export type { Listening, Metrics, Rate }
@@ -80,6 +81,7 @@ export interface HttpDeps {
     readonly inFlight: number
   }
   readonly version: string
+  readonly schemas: Schemas
 }
 
 /** The door: a `fetch` that always resolves, and always with an answer of ours. */
@@ -118,6 +120,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     healthRoute,
     createReadyRoute(createReadiness(deps), gate.isClosed),
     createOpenapiRoute(() => formatDocument(app, deps)),
+    ...createSchemaRoutes(deps.schemas),
   ]
 
   /** First listed is outermost. */

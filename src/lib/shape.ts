@@ -11,12 +11,16 @@ const kinds: Readonly<Record<string, string>> = {
   record: 'must be a map of keys',
 }
 
+/** What `chooseShape` chooses from, for those who describe a schema (lib/json-schema.ts). */
+export const shapeForms = z.registry<{ readonly list: () => readonly unknown[] }>()
+
 /**
- * An object with exactly these keys. Unlike zod's own it reports each unknown key at the key itself
+ * An object with exactly these keys, under the title by which its keys are explained. Unlike zod's own it reports each unknown key at the key itself
  * with the nearest known one, a missing key by its name, and null as what it is: empty.
  */
-export const strictShape = <S extends z.ZodRawShape>(shape: S) => {
-  const schema = z.strictObject(shape)
+export const strictShape = <S extends z.ZodRawShape>(shape: S, title?: string) => {
+  const object = z.strictObject(shape)
+  const schema = title === undefined ? object : object.meta({ title })
   const known = Object.keys(shape)
   return chooseShape(() => schema, {
     explain: (issue, value) => {
@@ -43,15 +47,17 @@ interface Finding {
 
 /**
  * A value whose schema depends on the value, so that its problems are those of the one form that
- * was meant. Every problem of the value is reported, none hides another.
+ * was meant. Every problem of the value is reported, none hides another. `forms` are all the schemas
+ * there are to choose from, where the value matters.
  */
 export const chooseShape = <T>(
   choose: (value: unknown) => z.ZodType<T>,
   more: {
     readonly explain?: (issue: z.core.$ZodIssue, value: unknown) => readonly Finding[] | undefined
+    readonly forms?: () => readonly z.ZodType[]
   } = {},
-) =>
-  z.unknown().transform((value, context): T => {
+) => {
+  const schema = z.unknown().transform((value, context): T => {
     const result = choose(value).safeParse(value, { error: describeIssue })
     if (result.success) return result.data
     for (const issue of result.error.issues) {
@@ -69,6 +75,9 @@ export const chooseShape = <T>(
     }
     return z.NEVER
   })
+  shapeForms.add(schema, { list: more.forms ?? (() => [choose(undefined)]) })
+  return schema
+}
 
 const describeIssue: z.core.$ZodErrorMap = (issue) => {
   if (issue.code !== 'invalid_type') return undefined

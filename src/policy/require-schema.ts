@@ -28,16 +28,22 @@ const ticket = checkedText((text) =>
     : 'must be the shape of a ticket, as OPS-9999: a 9 stands for any digit, other digits for nothing',
 )
 
-const reason = strictShape({
-  minLength: z
-    .int({ error: `must be a whole number from 1 to ${maxReason}` })
-    .min(1, `must be a whole number from 1 to ${maxReason}`)
-    .max(maxReason, `must be a whole number from 1 to ${maxReason}`)
-    .optional(),
-  ticket: chooseShape<readonly string[]>((value) =>
-    Array.isArray(value) ? filledList(ticket) : ticket.transform((one) => [one]),
-  ).optional(),
-}).superRefine((shape, context) => {
+const tickets = filledList(ticket)
+
+const reason = strictShape(
+  {
+    minLength: z
+      .int({ error: `must be a whole number from 1 to ${maxReason}` })
+      .min(1, `must be a whole number from 1 to ${maxReason}`)
+      .max(maxReason, `must be a whole number from 1 to ${maxReason}`)
+      .optional(),
+    ticket: chooseShape<readonly string[]>(
+      (value) => (Array.isArray(value) ? tickets : ticket.transform((one) => [one])),
+      { forms: () => [ticket, tickets] },
+    ).optional(),
+  },
+  'reason',
+).superRefine((shape, context) => {
   if (Object.keys(shape).length === 0) {
     context.addIssue({ code: 'custom', message: 'asks for nothing: add minLength or ticket' })
   }
@@ -45,25 +51,31 @@ const reason = strictShape({
 
 const onlyTrue = z.literal(true, { error: 'must be true, or left out' })
 
-const mfa = chooseShape<true | number>((value) =>
-  typeof value === 'string'
-    ? duration
-    : z.literal(true, { error: 'must be true, or an age as 15m' }),
+const anyFactor = z.literal(true, { error: 'must be true, or an age as 15m' })
+
+const mfa = chooseShape<true | number>(
+  (value) => (typeof value === 'string' ? duration : anyFactor),
+  { forms: () => [anyFactor, duration] },
 )
 
 /** The schema of `require`. */
-export const requirement = chooseShape<RequireShape>((value) =>
-  isMap(value) && Object.keys(value).length === 0
-    ? z.custom<RequireShape>(() => false, {
-        error: 'asks for nothing; name something or leave it out',
-      })
-    : requireShape,
+export const requirement = chooseShape<RequireShape>(
+  (value) =>
+    isMap(value) && Object.keys(value).length === 0
+      ? z.custom<RequireShape>(() => false, {
+          error: 'asks for nothing; name something or leave it out',
+        })
+      : requireShape,
+  { forms: () => [requireShape] },
 )
 
-const requireShape = strictShape({
-  mfa: mfa.optional(),
-  reason: reason.optional(),
-  callerAddresses: filledList(cidr).max(64, 'holds more than 64 blocks').optional(),
-  tokenMaxAge: duration.optional(),
-  proof: onlyTrue.optional(),
-})
+const requireShape = strictShape(
+  {
+    mfa: mfa.optional(),
+    reason: reason.optional(),
+    callerAddresses: filledList(cidr).max(64, 'holds more than 64 blocks').optional(),
+    tokenMaxAge: duration.optional(),
+    proof: onlyTrue.optional(),
+  },
+  'require',
+)

@@ -29,40 +29,48 @@ export const maxPerHourLimit = 1000
 
 const perHour = `must be a whole number from 1 to ${maxPerHourLimit}`
 
-const sourceAddresses = chooseShape<'caller' | readonly string[]>((value) =>
-  Array.isArray(value)
-    ? filledList(cidr).max(64, 'holds more than 64 blocks')
-    : z.literal('caller', { error: 'must be a list of blocks, or caller' }),
+const blocks = filledList(cidr).max(64, 'holds more than 64 blocks')
+const caller = z.literal('caller', { error: 'must be a list of blocks, or caller' })
+
+const sourceAddresses = chooseShape<'caller' | readonly string[]>(
+  (value) => (Array.isArray(value) ? blocks : caller),
+  { forms: () => [blocks, caller] },
 )
 
-const allowRule = strictShape({
-  name: ruleName,
-  who: filledList(allowWho),
-  hosts: filledList(host),
-  logins: filledList(login),
-  when: when.optional(),
-  require: requirement.optional(),
-  commands: commands.optional(),
-  ttl: duration,
-  maxTtl: duration.optional(),
-  outliveToken: z.boolean().optional(),
-  extensions: filledList(extension).optional(),
-  sourceAddresses: sourceAddresses.optional(),
-  principals: filledList(template).max(32, 'holds more than 32 principals').optional(),
-  fleetWide: z.boolean().optional(),
-  maxPerHour: z.int({ error: perHour }).min(1, perHour).max(maxPerHourLimit, perHour).optional(),
-  alert: z.boolean().optional(),
-})
+const allowRule = strictShape(
+  {
+    name: ruleName,
+    who: filledList(allowWho),
+    hosts: filledList(host),
+    logins: filledList(login),
+    when: when.optional(),
+    require: requirement.optional(),
+    commands: commands.optional(),
+    ttl: duration,
+    maxTtl: duration.optional(),
+    outliveToken: z.boolean().optional(),
+    extensions: filledList(extension).optional(),
+    sourceAddresses: sourceAddresses.optional(),
+    principals: filledList(template).max(32, 'holds more than 32 principals').optional(),
+    fleetWide: z.boolean().optional(),
+    maxPerHour: z.int({ error: perHour }).min(1, perHour).max(maxPerHourLimit, perHour).optional(),
+    alert: z.boolean().optional(),
+  },
+  'allow rule',
+)
 
-const denyRule = strictShape({
-  name: ruleName,
-  deny: sentence(200),
-  who: filledList(denyWho),
-  except: filledList(allowWho).optional(),
-  hosts: filledList(host),
-  logins: filledList(loginPattern),
-  when: when.optional(),
-})
+const denyRule = strictShape(
+  {
+    name: ruleName,
+    deny: sentence(200),
+    who: filledList(denyWho),
+    except: filledList(allowWho).optional(),
+    hosts: filledList(host),
+    logins: filledList(loginPattern),
+    when: when.optional(),
+  },
+  'deny rule',
+)
 
 export type AllowShape = z.output<typeof allowRule>
 export type DenyShape = z.output<typeof denyRule>
@@ -70,22 +78,27 @@ export type RuleShape = AllowShape | DenyShape
 
 const isDeny = (value: unknown): boolean => isMap(value) && Object.hasOwn(value, 'deny')
 
-const rule = chooseShape<RuleShape>((value) => (isDeny(value) ? denyRule : allowRule))
+const rule = chooseShape<RuleShape>((value) => (isDeny(value) ? denyRule : allowRule), {
+  forms: () => [allowRule, denyRule],
+})
 
 const groupHosts = filledList(groupedHost)
 const hostGroup = chooseShape(() => groupHosts)
 
 /** A host the policy knows by name; its labels are what `{ label: env=ci }` finds it by. */
-const knownHost = strictShape({ name: hostName, labels: labels.optional() })
+const knownHost = strictShape({ name: hostName, labels: labels.optional() }, 'known host')
 
 export type KnownHostShape = z.output<typeof knownHost>
 
 const roleEntries = filledList(allowWho)
 
-const roles = strictShape({
-  admin: chooseShape(() => roleEntries).optional(),
-  auditor: chooseShape(() => roleEntries).optional(),
-})
+const roles = strictShape(
+  {
+    admin: chooseShape(() => roleEntries).optional(),
+    auditor: chooseShape(() => roleEntries).optional(),
+  },
+  'roles',
+)
 
 export type RolesShape = z.output<typeof roles>
 

@@ -92,17 +92,20 @@ export const labels = z
 /** Hosts as a file names them: a pattern, the known hosts with a label, or a named group. */
 export type HostShape = string | { readonly label: string } | { readonly hostGroup: string }
 
-const labelled = strictShape({ label })
-const grouped = strictShape({ hostGroup: ruleName })
+const labelled = strictShape({ label }, 'host entry')
+const grouped = strictShape({ hostGroup: ruleName }, 'host entry')
 
 const createHost = (isNamed: boolean) =>
-  chooseShape<HostShape>((value) => {
-    if (!isMap(value)) return hostPattern
-    if (!Object.hasOwn(value, 'hostGroup')) return labelled
-    return isNamed
-      ? z.custom<HostShape>(() => false, { error: 'groups name hosts, not other groups' })
-      : grouped
-  })
+  chooseShape<HostShape>(
+    (value) => {
+      if (!isMap(value)) return hostPattern
+      if (!Object.hasOwn(value, 'hostGroup')) return labelled
+      return isNamed
+        ? z.custom<HostShape>(() => false, { error: 'groups name hosts, not other groups' })
+        : grouped
+    },
+    { forms: () => [hostPattern, labelled, ...(isNamed ? [] : [grouped])] },
+  )
 
 /** An entry of a rule's `hosts`. */
 export const host = createHost(false)
@@ -117,11 +120,12 @@ const loginName = checkedText((text) => {
   return isLogin(text) ? undefined : loginMessage
 })
 
-const loginClaim = strictShape({ claim: sentence(256) })
+const loginClaim = strictShape({ claim: sentence(256) }, 'login entry')
 
 /** An allow rule's login: a name, or `{ claim: c }` for whatever the person's token says, exactly. */
-export const login = chooseShape<string | { readonly claim: string }>((value) =>
-  isMap(value) ? loginClaim : loginName,
+export const login = chooseShape<string | { readonly claim: string }>(
+  (value) => (isMap(value) ? loginClaim : loginName),
+  { forms: () => [loginName, loginClaim] },
 )
 
 /** A login in a test: one name. */
@@ -187,7 +191,9 @@ const valued = z
   })
 
 /** An entry of `extensions`: OpenSSH's name, or a vendor's name with its value. */
-export const extension = chooseShape<ExtensionShape>((value) => (isMap(value) ? valued : flag))
+export const extension = chooseShape<ExtensionShape>((value) => (isMap(value) ? valued : flag), {
+  forms: () => [flag, valued],
+})
 
 const commandName = /^[a-z0-9][a-z0-9-]{0,63}$/
 

@@ -37,13 +37,18 @@ const zone = checkedText((text) =>
 )
 
 /** The schema of `when`. The zone is never guessed: it is required. */
-export const when = strictShape({
-  since: date.optional(),
-  through: date.optional(),
-  days: filledList(z.enum(weekdays, { error: `must be one of ${weekdays.join(', ')}` })).optional(),
-  between: window.optional(),
-  zone,
-}).superRefine(({ since, through, days, between }, context) => {
+export const when = strictShape(
+  {
+    since: date.optional(),
+    through: date.optional(),
+    days: filledList(
+      z.enum(weekdays, { error: `must be one of ${weekdays.join(', ')}` }),
+    ).optional(),
+    between: window.optional(),
+    zone,
+  },
+  'when',
+).superRefine(({ since, through, days, between }, context) => {
   if (since === undefined && through === undefined && !days && !between) {
     context.addIssue({
       code: 'custom',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isHostName } from '../lib/names.ts'
-import { checkedText, chooseShape, filledList, strictShape } from '../lib/shape.ts'
+import { checkedText, chooseShape, filledList, shapeForms, strictShape } from '../lib/shape.ts'
 import { duration } from './values.ts'
 
 // How a file names people (DESIGN.md section 5, `who`). Everything is compared whole and exactly: there
@@ -83,6 +83,10 @@ const scalar = z.custom<string | number | boolean>(
   { error: 'must be text, a whole number, true or false, or a list of them' },
 )
 
+const scalars = filledList(scalar)
+
+shapeForms.add(scalar, { list: () => [z.string(), z.int(), z.boolean()] })
+
 /** Claims that have a key of their own, or that every token of the issuer carries alike. */
 const reservedClaims: Readonly<Record<string, string>> = {
   iss: 'write issuer',
@@ -105,9 +109,9 @@ const actorClaims = new Set(['actor', 'actor_id', 'triggering_actor'])
 const claims = chooseShape(() =>
   z.record(
     z.string(),
-    chooseShape((value) =>
-      Array.isArray(value) ? filledList(scalar) : scalar.transform((one) => [one]),
-    ),
+    chooseShape((value) => (Array.isArray(value) ? scalars : scalar.transform((one) => [one])), {
+      forms: () => [scalar, scalars],
+    }),
   ),
 ).superRefine((map, context) => {
   if (Object.keys(map).length === 0) {
@@ -129,16 +133,19 @@ const isActions = (issuerUrl: string): boolean =>
 
 /** `isDeny`: in a deny rule's `who` a client alone is enough, since it can only take away. */
 const githubEntry = (isDeny: boolean) =>
-  strictShape({
-    id: id.optional(),
-    login: githubLogin.optional(),
-    org: org.optional(),
-    orgId: id.optional(),
-    team: team.optional(),
-    teamId: id.optional(),
-    app: app.optional(),
-    server: server.optional(),
-  }).superRefine((entry, context) => {
+  strictShape(
+    {
+      id: id.optional(),
+      login: githubLogin.optional(),
+      org: org.optional(),
+      orgId: id.optional(),
+      team: team.optional(),
+      teamId: id.optional(),
+      app: app.optional(),
+      server: server.optional(),
+    },
+    'github',
+  ).superRefine((entry, context) => {
     const report = (message: string) => context.addIssue({ code: 'custom', message })
     if (entry.login !== undefined && entry.id === undefined) {
       report('a login can be given up and taken by another: write the id of the user beside it')
@@ -158,15 +165,18 @@ const githubEntry = (isDeny: boolean) =>
   })
 
 const oidcEntry = (isDeny: boolean) =>
-  strictShape({
-    issuer,
-    subject: exact.optional(),
-    email: email.optional(),
-    emailDomain: emailDomain.optional(),
-    groups: filledList(exact).optional(),
-    claims: claims.optional(),
-    client: exact.optional(),
-  }).superRefine((entry, context) => {
+  strictShape(
+    {
+      issuer,
+      subject: exact.optional(),
+      email: email.optional(),
+      emailDomain: emailDomain.optional(),
+      groups: filledList(exact).optional(),
+      claims: claims.optional(),
+      client: exact.optional(),
+    },
+    'oidc',
+  ).superRefine((entry, context) => {
     const report = (message: string, path: string[] = []) =>
       context.addIssue({ code: 'custom', message, path })
     const { subject, email: address, emailDomain: domain, groups, claims: map } = entry
@@ -204,21 +214,31 @@ const isOnlyKey = (value: object, key: string): boolean =>
 const refused = (error: string) => z.custom<WhoShape>(() => false, { error })
 
 const createEntry = (more: { readonly isDeny: boolean; readonly isNamed: boolean }) => {
-  const github = strictShape({ github: githubEntry(more.isDeny) })
-  const oidc = strictShape({ oidc: oidcEntry(more.isDeny) })
-  const identities = strictShape({ identities: exact })
+  const github = strictShape({ github: githubEntry(more.isDeny) }, 'who entry')
+  const oidc = strictShape({ oidc: oidcEntry(more.isDeny) }, 'who entry')
+  const identities = strictShape({ identities: exact }, 'who entry')
   const everyone = z.literal('everyone')
   const forms = 'must be { identities: NAME }, { github: … } or { oidc: … }'
-  return chooseShape<WhoShape>((value) => {
-    if (value === 'everyone') {
-      return more.isDeny ? everyone : refused('everyone stands only in the who of a deny rule')
-    }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return refused(forms)
-    if (isOnlyKey(value, 'github')) return github
-    if (isOnlyKey(value, 'oidc')) return oidc
-    if (!isOnlyKey(value, 'identities')) return refused(`${forms}, one to an entry`)
-    return more.isNamed ? refused('identities name people, not other identities') : identities
-  })
+  return chooseShape<WhoShape>(
+    (value) => {
+      if (value === 'everyone') {
+        return more.isDeny ? everyone : refused('everyone stands only in the who of a deny rule')
+      }
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return refused(forms)
+      if (isOnlyKey(value, 'github')) return github
+      if (isOnlyKey(value, 'oidc')) return oidc
+      if (!isOnlyKey(value, 'identities')) return refused(`${forms}, one to an entry`)
+      return more.isNamed ? refused('identities name people, not other identities') : identities
+    },
+    {
+      forms: () => [
+        ...(more.isDeny ? [everyone] : []),
+        ...(more.isNamed ? [] : [identities]),
+        github,
+        oidc,
+      ],
+    },
+  )
 }
 
 /** An entry of an allow rule's `who`, or of `except`. */
@@ -229,56 +249,70 @@ export const denyWho = createEntry({ isDeny: true, isNamed: false })
 const namedWho = filledList(createEntry({ isDeny: false, isNamed: true }))
 export const identitySet = chooseShape(() => namedWho)
 
-const testGithub = strictShape({
-  id: id.optional(),
-  login: githubLogin.optional(),
-  orgs: z
-    .array(
-      chooseShape<{ org: string; orgId?: string | undefined }>((value) =>
-        typeof value === 'string'
-          ? org.transform((name) => ({ org: name }))
-          : strictShape({ org, orgId: id.optional() }),
-      ),
-    )
-    .optional(),
-  teams: z
-    .array(
-      chooseShape<{ team: string; teamId?: string | undefined; orgId?: string | undefined }>(
-        (value) =>
-          typeof value === 'string'
-            ? team.transform((name) => ({ team: name }))
-            : strictShape({ team, teamId: id.optional(), orgId: id.optional() }),
-      ),
-    )
-    .optional(),
-  app: app.optional(),
-  server: server.optional(),
-})
+const testOrg = strictShape({ org, orgId: id.optional() }, 'test org')
+const orgName = org.transform((name) => ({ org: name }))
+const testTeam = strictShape({ team, teamId: id.optional(), orgId: id.optional() }, 'test team')
+const teamName = team.transform((name) => ({ team: name }))
 
-const testOidc = strictShape({
-  issuer,
-  subject: exact.optional(),
-  email: email.optional(),
-  groups: z.array(z.string()).optional(),
-  claims: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
-    .optional(),
-  client: exact.optional(),
-  /** Whether there was a second factor; or how long ago, where its age counts. */
-  mfa: chooseShape<boolean | number>((value) =>
-    typeof value === 'string' ? duration : z.boolean(),
-  ).optional(),
-  /** How old the token is; new where it is left out. */
-  tokenAge: duration.optional(),
-})
+const testGithub = strictShape(
+  {
+    id: id.optional(),
+    login: githubLogin.optional(),
+    orgs: z
+      .array(
+        chooseShape<{ org: string; orgId?: string | undefined }>(
+          (value) => (typeof value === 'string' ? orgName : testOrg),
+          { forms: () => [orgName, testOrg] },
+        ),
+      )
+      .optional(),
+    teams: z
+      .array(
+        chooseShape<{ team: string; teamId?: string | undefined; orgId?: string | undefined }>(
+          (value) => (typeof value === 'string' ? teamName : testTeam),
+          { forms: () => [teamName, testTeam] },
+        ),
+      )
+      .optional(),
+    app: app.optional(),
+    server: server.optional(),
+  },
+  'test github',
+)
+
+const testOidc = strictShape(
+  {
+    issuer,
+    subject: exact.optional(),
+    email: email.optional(),
+    groups: z.array(z.string()).optional(),
+    claims: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
+      .optional(),
+    client: exact.optional(),
+    /** Whether there was a second factor; or how long ago, where its age counts. */
+    mfa: chooseShape<boolean | number>(
+      (value) => (typeof value === 'string' ? duration : z.boolean()),
+      { forms: () => [z.boolean(), duration] },
+    ).optional(),
+    /** How old the token is; new where it is left out. */
+    tokenAge: duration.optional(),
+  },
+  'test oidc',
+)
 
 export type TestWhoShape =
   | { readonly github: z.output<typeof testGithub> }
   | { readonly oidc: z.output<typeof testOidc> }
 
+const byGithub = strictShape({ github: testGithub }, 'test who')
+const byOidc = strictShape({ oidc: testOidc }, 'test who')
+
 /** Who asks in a test: one person, in the words of a `who` entry. */
-export const testWho = chooseShape<TestWhoShape>((value) =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, 'github')
-    ? strictShape({ github: testGithub })
-    : strictShape({ oidc: testOidc }),
+export const testWho = chooseShape<TestWhoShape>(
+  (value) =>
+    typeof value === 'object' && value !== null && Object.hasOwn(value, 'github')
+      ? byGithub
+      : byOidc,
+  { forms: () => [byGithub, byOidc] },
 )

@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runTool } from '../ca/tools.ts'
@@ -130,6 +130,37 @@ describe('postern policy check', () => {
     const strict = await run('--strict', '--json')
     expect(strict.code).toBe(1)
     expect(JSON.parse(strict.stdout)).toMatchObject({ ok: false })
+  })
+})
+
+describe('postern schemas', () => {
+  test('writes them where it is told, again too, and init beside what names them', async () => {
+    const cwd = createDirectory()
+    await runCli(['init', 'ca'], { cwd })
+    const first = (name: string) => readFileSync(join(cwd, name), 'utf8').split('\n')[0]
+    expect(first('ca/postern.yaml')).toBe('# yaml-language-server: $schema=schemas/config.json')
+    expect(first('ca/policies/first.yaml')).toBe(
+      '# yaml-language-server: $schema=../schemas/policy.json',
+    )
+    for (let time = 0; time < 2; time++) {
+      expect(await runCli(['schemas', 'mine'], { cwd })).toEqual({
+        code: 0,
+        stdout: `${cwd}/mine/policy.json\n${cwd}/mine/policy-test.json\n${cwd}/mine/config.json\n`,
+        stderr: '',
+      })
+    }
+    for (const name of ['policy', 'policy-test', 'config']) {
+      const text = readFileSync(join(cwd, `mine/${name}.json`), 'utf8')
+      expect(readFileSync(join(cwd, `ca/schemas/${name}.json`), 'utf8')).toBe(text)
+      expect(JSON.parse(text)).toMatchObject({ type: 'object', additionalProperties: false })
+    }
+  })
+
+  test('says where it cannot write', async () => {
+    const cwd = writeFiles(createDirectory(), { file: '' })
+    const { code, stderr } = await runCli(['schemas', 'file/schemas'], { cwd })
+    expect(code).toBe(78)
+    expect(stderr).toMatch(/^error: The schemas cannot be written\.\ndetail: .*ENOTDIR/)
   })
 })
 

@@ -30,6 +30,7 @@ describe('postern init', () => {
   ${dir}/user_ca              the CA key: it signs for every host that trusts it; keep a copy offline
   ${dir}/policies/first.yaml  a first policy, an example
   ${dir}/data                 for the log
+  ${dir}/schemas              for an editor, which then explains and checks these files
 
 Next:
   1. Name your identity provider under "identity" in ca/postern.yaml.

@@ -41,6 +41,9 @@ describe('every route', () => {
         "/healthz",
         "/readyz",
         "/openapi.json",
+        "/schemas/policy.json",
+        "/schemas/policy-test.json",
+        "/schemas/config.json",
       ]
     `)
     const kinds = service.app.table.map(({ access }) =>

@@ -4,6 +4,7 @@ import { AppError } from '../../errors.ts'
 import type { Command } from '../command.ts'
 import { configTemplate } from '../templates/config.ts'
 import { policyTemplate } from '../templates/policy.ts'
+import { writeSchemas } from './schemas.ts'
 
 export const init: Command = {
   name: 'init',
@@ -26,6 +27,7 @@ export const init: Command = {
       }
       await createCaKeyFile(files.key)
       await writeNew(files.policy, policyTemplate)
+      await writeSchemas(join(dir, 'schemas'))
       // Last: with it, everything it names is there.
       await writeNew(files.config, configTemplate)
     } catch (cause) {
@@ -51,6 +53,7 @@ export const init: Command = {
       [`  ${files.key}`, 'the CA key: it signs for every host that trusts it; keep a copy offline'],
       [`  ${files.policy}`, 'a first policy, an example'],
       [`  ${join(dir, 'data')}`, 'for the log'],
+      [`  ${join(dir, 'schemas')}`, 'for an editor, which then explains and checks these files'],
     ])
     output.text(`
 Next:

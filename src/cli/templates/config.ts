@@ -1,5 +1,6 @@
 /** What `postern init` writes. Lines that begin with `#` and a letter are settings to uncomment. */
-export const configTemplate = `# The configuration of Postern. Each setting is here; those behind a "#" show their default or an
+export const configTemplate = `# yaml-language-server: $schema=schemas/config.json
+# The configuration of Postern. Each setting is here; those behind a "#" show their default or an
 # example. An unknown key is an error. Relative paths are relative to this file. Secrets are never in
 # it: a key that ends in File names a file that only the service can read (chmod 600).
 

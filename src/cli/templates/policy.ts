@@ -1,5 +1,6 @@
 /** The first policy `postern init` writes: it loads without a warning, and names nobody real. */
-export const policyTemplate = `# A policy: who may have a certificate for which host and login. Nothing matches: refused.
+export const policyTemplate = `# yaml-language-server: $schema=../schemas/policy.json
+# A policy: who may have a certificate for which host and login. Nothing matches: refused.
 # Check it with: postern policy check
 identities:
   platform:

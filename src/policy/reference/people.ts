@@ -1,0 +1,118 @@
+import type { KnownHostShape, RolesShape } from '../schema.ts'
+import type { GithubShape, OidcShape } from '../who-schema.ts'
+import type { Word, Words } from './word.ts'
+
+export const whoEntry = {
+  identities: {
+    text: 'Everybody that a name under identities stands for.',
+    example: 'identities: platform',
+  },
+  github: {
+    text: 'People by GitHub: a user, an organisation, a team.',
+    example: 'github: { team: acme/platform, teamId: "4711", orgId: "815" }',
+  },
+  oidc: {
+    text: 'People or programs by an OIDC issuer, and something that its tokens say of them.',
+    example: 'oidc: { issuer: https://idp.example.com, groups: [platform] }',
+  },
+} as const satisfies Record<string, Word>
+
+export const github = {
+  id: {
+    text: 'The user’s numeric id, in quotes. It stays when the login changes hands.',
+    example: 'id: "583231"',
+  },
+  login: {
+    text: 'The user’s login, for the reader; the id beside it is what counts. `postern policy pin` writes it.',
+    example: 'login: maya',
+  },
+  org: {
+    text: 'Members of an organisation. An invitation not yet accepted is no membership.',
+    example: 'org: acme',
+  },
+  orgId: {
+    text: 'The id the organisation must have, so that nobody can take its name. `postern policy pin` writes it.',
+    example: 'orgId: "815"',
+  },
+  team: {
+    text: 'Members of a team, as ORG/SLUG.',
+    example: 'team: acme/platform',
+  },
+  teamId: {
+    text: 'The id the team must have. `postern policy pin` writes it.',
+    example: 'teamId: "4711"',
+  },
+  app: {
+    text: 'Only through this OAuth app or GitHub App, by its client id.',
+    example: 'app: Iv1.0123456789abcdef',
+  },
+  server: {
+    text: 'The GitHub server; github.com where it is left out.',
+    example: 'server: ghe.example.com',
+  },
+} as const satisfies Words<GithubShape>
+
+export const oidc = {
+  issuer: {
+    text: 'The issuer, character by character as in its tokens. Alone it is everyone it knows, so it never stands alone.',
+    example: 'issuer: https://idp.example.com',
+  },
+  subject: {
+    text: 'The subject of the token: one person or program.',
+    example: 'subject: u-1001',
+  },
+  email: {
+    text: 'One whole address, where the issuer has verified it.',
+    example: 'email: maya@vendor.example',
+  },
+  emailDomain: {
+    text: 'Every verified address of a domain, without its subdomains.',
+    example: 'emailDomain: vendor.example',
+  },
+  groups: {
+    text: 'Members of any of these groups.',
+    example: 'groups: [platform, sre]',
+  },
+  claims: {
+    text: 'Claims of the token: each one named must be one of its values, exactly and with its type.',
+    example: 'claims: { repository_id: "123456", event_name: [push, workflow_dispatch] }',
+  },
+  client: {
+    text: 'Only tokens for this client (`azp` or `client_id`).',
+    example: 'client: deploy-console',
+  },
+} as const satisfies Words<OidcShape>
+
+export const hostEntry = {
+  label: {
+    text: 'The known hosts with this label.',
+    example: 'label: env=ci',
+  },
+  hostGroup: {
+    text: 'The hosts that a name under hostGroups stands for.',
+    example: 'hostGroup: front',
+  },
+} as const satisfies Record<string, Word>
+
+export const loginEntry = {
+  claim: {
+    text: 'The login is what this claim of the person’s token says, exactly. Take one that people cannot set for themselves.',
+    example: 'claim: unix_name',
+  },
+} as const satisfies Record<string, Word>
+
+export const knownHost = {
+  name: { text: 'The host’s name.', example: 'name: web-1.example.com' },
+  labels: { text: 'Labels, by which rules find it.', example: 'labels: { env: prod, tier: web }' },
+} as const satisfies Words<KnownHostShape>
+
+export const roles = {
+  admin: {
+    text: 'Who may freeze and unfreeze the service, revoke, read the log, and read the policy.',
+    example: 'admin: [{ identities: platform }]',
+  },
+  auditor: {
+    text: 'Who may read the log and the policy.',
+    example: 'auditor: [{ oidc: { issuer: https://idp.example.com, groups: [audit] } }]',
+  },
+} as const satisfies Words<RolesShape>
