@@ -36,6 +36,7 @@ import { createIssue } from './issue.ts'
 import { type Clock, formatTime, systemClock } from './lib/clock.ts'
 import { type Random, systemRandom } from './lib/ids.ts'
 import { createLogger, type Logger } from './lib/log.ts'
+import { explainer } from './policy/explainer.ts'
 import { openLock, openReader, openStore } from './store/index.ts'
 
 export { createCaKeyFile }
@@ -179,6 +180,7 @@ export const build = async (
       evidence,
       currentPolicy,
       listPolicyProblems: watch.listProblems,
+      explainer,
       freeze,
       user: findUser(),
       clock,

@@ -10,7 +10,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Problem } from '../lib/yaml.ts'
-import type { Policy } from '../policy/index.ts'
+import type { Explainer, Policy } from '../policy/index.ts'
 import { createAuthenticate } from './authentication.ts'
 import type { Bindings, HttpContext, HttpEnv } from './context.ts'
 import { answerProblem, toAppError } from './errors.ts'
@@ -38,6 +38,7 @@ import { createCheckRole, createFindRoles } from './roles.ts'
 import { createCheckpointRoute, createProofRoute } from './routes/audit-proofs.ts'
 import { createUserCaRoute } from './routes/ca.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
+import { createExplainRoute } from './routes/explain.ts'
 import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
 import { createReadyRoute, healthRoute } from './routes/health.ts'
 import type { Route } from './routes/index.ts'
@@ -60,6 +61,7 @@ export interface HttpDeps {
   readonly freeze: Freeze
   /** The user this process runs as: whoever comes through the admin socket. */
   readonly user: string
+  readonly explainer: Explainer
   readonly clock: Clock
   /** The same, but throws `clock_untrusted` while it may be wrong. */
   readonly trustedClock: Clock
@@ -112,6 +114,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     createCertificatesRoute({ issue: deps.issue, metrics }),
     whoamiRoute,
     createUserCaRoute(deps.authority),
+    createExplainRoute({ ...deps, checkRole }),
     createPolicyRoute(deps),
     createFreezeRoute(deps.freeze),
     createUnfreezeRoute(deps.freeze),

@@ -2,6 +2,8 @@ import type { Code } from '../errors.ts'
 import type { Identity, MembershipQuestion, Memberships } from '../identity/index.ts'
 import type { Rule } from './rule.ts'
 
+export type { Preview } from './explain.ts'
+export type { Explainer } from './explainer.ts'
 export type { Rule }
 
 /** What is wanted. Every name is already canonical (lib/names.ts) when an Ask is made. */

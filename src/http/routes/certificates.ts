@@ -11,7 +11,8 @@ import type { Metrics } from '../metrics.ts'
 import type { IdentityRoute } from './index.ts'
 import { reasonSchema } from './reason.ts'
 
-const askSchema = z
+/** The body of an ask. */
+export const askSchema = z
   .strictObject({
     publicKey: z.string().openapi({
       description: 'The key to certify: one line, `TYPE BASE64`, as in an `id_*.pub` file.',
@@ -69,7 +70,8 @@ const issuedSchema = z
   })
   .openapi('Certificate')
 
-const mistakes = {
+/** What is said of each member of an ask that has not its form. */
+export const askMistakes = {
   publicKey: {
     code: 'invalid_public_key',
     message: 'The publicKey is not a string: send one line, "TYPE BASE64", as in an id_*.pub file.',
@@ -104,11 +106,11 @@ const mistakes = {
   },
 } as const satisfies MemberErrors
 
-const mistake = (member: keyof typeof mistakes) =>
-  new AppError(mistakes[member].code, mistakes[member].message)
+const mistake = (member: keyof typeof askMistakes) =>
+  new AppError(askMistakes[member].code, askMistakes[member].message)
 
 /** The ask in canonical form, each member refused by its own code. */
-const parseAsk = (body: Omit<z.output<typeof askSchema>, 'proof'>): Ask => {
+export const parseAsk = (body: Omit<z.output<typeof askSchema>, 'proof' | 'publicKey'>): Ask => {
   const { host, login, ttl, command, reason } = body
   if (!isHostName(host)) throw mistake('host')
   if (!isLogin(login)) throw mistake('login')
@@ -191,7 +193,7 @@ export const createCertificatesRoute = (deps: {
     'frozen',
   ],
   async handle(c, caller) {
-    const { proof: signed, ...wanted } = checkShape(askSchema, await readJson(c), mistakes)
+    const { proof: signed, ...wanted } = checkShape(askSchema, await readJson(c), askMistakes)
     const ask = parseAsk(wanted)
     const publicKey = parsePublicKey(wanted.publicKey)
     const proof = signed === undefined ? {} : { proof: { ...signed, wanted } }
