@@ -17,7 +17,9 @@ export interface Service {
   stop(): Promise<void>
 }
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+/** As it is shipped and run: the built form, with the flags of the systemd unit and the image. */
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const flags = ['--disable-sigusr1', '--disable-proto=delete', '--max-semi-space-size=8']
 
 export const startService = async (): Promise<Service> => {
   const dir = mkdtempSync(join(tmpdir(), 'postern-bench-'))
@@ -30,9 +32,13 @@ export const startService = async (): Promise<Service> => {
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(dir, 'id')])
   const publicKey = readFileSync(join(dir, 'id.pub'), 'utf8').trim()
 
-  const child = spawn(process.execPath, [main, 'serve', '--config', join(dir, 'postern.yaml')], {
-    stdio: ['ignore', 'pipe', openSync(join(dir, 'service.log'), 'a')],
-  })
+  const child = spawn(
+    process.execPath,
+    [...flags, main, 'serve', '--config', join(dir, 'postern.yaml')],
+    {
+      stdio: ['ignore', 'pipe', openSync(join(dir, 'service.log'), 'a')],
+    },
+  )
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)))
