@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
+import { openConfiguredCopy } from './app/copy.ts'
 import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
 import { schemas } from './app/schemas.ts'
@@ -128,7 +129,18 @@ export const build = async (
     if (tls !== undefined) checkDistinct(authority, tls.key)
 
     // On the record, before the first request.
-    const chain = await createLog({ store, onWritten: (rows) => evidence.onWritten(rows) })
+    const metrics = createMetrics(config.metrics.listen !== undefined)
+    const { stdout } = process
+    const copyOf = { config, store, logger, metrics, monotonic, stdout }
+    const copy = await openConfiguredCopy(copyOf)
+    opened.push(() => copy?.close())
+    const chain = await createLog({
+      store,
+      onWritten(rows) {
+        evidence.onWritten(rows)
+        copy?.onWritten(rows)
+      },
+    })
     const log = createThrottledLog({ log: chain, clock })
     opened.push(() => log.close())
     const evidence = await openEvidence({ config, store, logger, accepted })
@@ -138,7 +150,6 @@ export const build = async (
     const [newest] = await listEntries(store, { type: 'allow' }, 1)
     const setAside = accepted.clock === true && newest ? { setAside: newest.entry.time } : {}
     await log.append({ type: 'start', time, version, ca: authority.fingerprint, ...setAside })
-    const metrics = createMetrics(config.metrics.listen !== undefined)
     const watch = await enforcePolicy({ config, loaded, log, store, clock, logger, metrics })
     opened.push(() => watch.close())
     const freeze = await openFreeze({ log, store, clock })
@@ -178,6 +189,7 @@ export const build = async (
       authority,
       log,
       evidence,
+      copy,
       currentPolicy,
       listPolicyProblems: watch.listProblems,
       explainer,

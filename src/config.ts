@@ -34,6 +34,11 @@ export type KeyPlace =
   /** An ssh-agent holds it, under this fingerprint. */
   | { readonly kind: 'agent'; readonly fingerprint: string }
 
+/** Where every entry goes once more. */
+export type CopyPlace =
+  | { readonly kind: 'stdout' }
+  | { readonly kind: 'file'; readonly path: string }
+
 /** One OAuth app or GitHub App; a user's token counts only if it was minted for one of them. */
 export interface GithubConfig {
   readonly clientId: string
@@ -113,6 +118,8 @@ export interface Config {
   readonly audit: {
     /** The file that every signed checkpoint goes to; best on another disk. Default `checkpoints` in dataDir. */
     readonly checkpoints: string
+    /** Every entry once more as a line of JSON, for log shippers: `stdout` or a file. Default off. */
+    readonly copy?: CopyPlace
   }
   /** `/metrics` has a listener of its own. Default off. */
   readonly metrics: { readonly listen?: TcpAddress }
@@ -216,7 +223,10 @@ const createConfig = (file: string, settings: Settings, env: Env): Config => {
         maxTokenAgeSeconds: maxTokenAge,
       })),
     },
-    audit: { checkpoints: settings.audit.checkpoints ?? join(settings.dataDir, 'checkpoints') },
+    audit: {
+      checkpoints: settings.audit.checkpoints ?? join(settings.dataDir, 'checkpoints'),
+      ...(settings.audit.copy === undefined ? {} : { copy: settings.audit.copy }),
+    },
     metrics: metrics.listen === undefined ? {} : { listen: metrics.listen },
     log: settings.log,
   })

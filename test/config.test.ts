@@ -58,7 +58,7 @@ identity:
   oidc:
     - { issuer: https://tenant.auth.example/, audience: [a, b], algorithms: [PS256], groupsClaim: roles, nameClaim: name, mfa: enforced, maxTokenAge: 10m }
     - { ${idp}, mfa: { amr: [mfa, hwk] } }
-audit: { checkpoints: /mnt/other/checkpoints }
+audit: { checkpoints: /mnt/other/checkpoints, copy: log.jsonl }
 metrics: { listen: 0.0.0.0:9422 }
 log: { level: debug }
 `)
@@ -116,7 +116,10 @@ log: { level: debug }
           },
         ],
       },
-      audit: { checkpoints: '/mnt/other/checkpoints' },
+      audit: {
+        checkpoints: '/mnt/other/checkpoints',
+        copy: { kind: 'file', path: join(dir, 'log.jsonl') },
+      },
       metrics: { listen: { kind: 'tcp', host: '0.0.0.0', port: 9422 } },
       log: { level: 'debug' },
     } satisfies Config)
@@ -193,6 +196,7 @@ describe('the environment', () => {
       POSTERN_CA_MAX_TTL: '2h',
       POSTERN_CA_BACKDATE: '5s',
       POSTERN_AUDIT_CHECKPOINTS: '/c/points',
+      POSTERN_AUDIT_COPY: 'stdout',
       POSTERN_METRICS_LISTEN: '127.0.0.1:3',
       POSTERN_LOG_LEVEL: 'warn',
     })
@@ -211,12 +215,12 @@ describe('the environment', () => {
         maxTtlSeconds: 7200,
         backdateSeconds: 5,
       },
-      audit: { checkpoints: '/c/points' },
+      audit: { checkpoints: '/c/points', copy: { kind: 'stdout' } },
       metrics: { listen: { port: 3 } },
       log: { level: 'warn' },
     })
     // Each variable is in the list above; one more in the table needs one more here.
-    expect(variables.size).toBe(17)
+    expect(variables.size).toBe(18)
   })
 
   test('can hold what the file leaves out', async () => {

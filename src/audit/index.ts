@@ -264,4 +264,5 @@ export interface Evidence {
   check(): { readonly ok: true } | { readonly ok: false; readonly reason: string }
 }
 
+export type { Copy } from './copy.ts'
 export type { Store }

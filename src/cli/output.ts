@@ -26,7 +26,7 @@ export interface Output {
   error(error: unknown): void
   /** A line that the next one overwrites; on a terminal only. */
   progress(text: string): void
-  /** Waits until the result so far has been taken; false once nobody reads it any more. */
+  /** Waits until the result so far has been taken; false once nobody reads it. Throws where it cannot be written. */
   settle(): Promise<boolean>
 }
 
@@ -64,10 +64,9 @@ export const createOutput = (given: {
   readonly env: Readonly<Record<string, string | undefined>>
 }): Output => {
   const { stdout, stderr } = given
-  let isClosed = false
+  let failure: NodeJS.ErrnoException | undefined
   stdout.on?.('error', (error) => {
-    ignoreClosedPipe(error)
-    isClosed = true
+    failure = error
   })
   stderr.on?.('error', ignoreClosedPipe)
   // https://no-color.org: set and not empty.
@@ -126,10 +125,11 @@ export const createOutput = (given: {
       if (stderr.isTTY === true) stderr.write(`\r\u001b[2K${escapeText(text)}`)
     },
     async settle() {
-      if (!isClosed && (stdout.writableLength ?? 0) > 0) {
+      if (failure === undefined && (stdout.writableLength ?? 0) > 0) {
         await new Promise<void>((resolve) => stdout.write('', () => resolve()))
       }
-      return !isClosed
+      if (failure !== undefined) ignoreClosedPipe(failure)
+      return failure === undefined
     },
   })
 }

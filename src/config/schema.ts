@@ -3,6 +3,7 @@ import { filledList, strictShape } from '../lib/shape.ts'
 import {
   isRefusal,
   parseApiUrl,
+  parseCopy,
   parseIssuer,
   parseListen,
   parseOrigin,
@@ -148,7 +149,10 @@ export const createSchema = (resolvePath: (path: string) => string) => {
         },
         'identity',
       ).prefault({}),
-      audit: strictShape({ checkpoints: path.optional() }, 'audit').prefault({}),
+      audit: strictShape(
+        { checkpoints: path.optional(), copy: form(parseCopy(resolvePath)).optional() },
+        'audit',
+      ).prefault({}),
       metrics: strictShape({ listen: form(parseTcp).optional() }, 'metrics').prefault({}),
       log: strictShape(
         { level: oneOf('debug', 'info', 'warn', 'error').default('info') },

@@ -1,5 +1,5 @@
 import { isIP, isIPv6 } from 'node:net'
-import type { KeyPlace, Rate, TcpAddress, UnixAddress } from '../config.ts'
+import type { CopyPlace, KeyPlace, Rate, TcpAddress, UnixAddress } from '../config.ts'
 import { type Cidr, isLoopbackHost, parseCidr } from '../lib/address.ts'
 import { formatDuration, parseDuration } from '../lib/duration.ts'
 import { isHostName } from '../lib/names.ts'
@@ -89,6 +89,12 @@ export const parseUserKey =
       ? { kind: 'agent', fingerprint }
       : refuse('must name the key as ssh-add -l prints it, as agent:SHA256:… (43 characters)')
   }
+
+/** `stdout`, or a file; `./stdout` is a file of that name. */
+export const parseCopy =
+  (resolvePath: (path: string) => string) =>
+  (text: string): CopyPlace =>
+    text === 'stdout' ? { kind: 'stdout' } : { kind: 'file', path: resolvePath(text) }
 
 /** What a URL of ours never has, whoever it names: user, query, fragment, or a second reading. */
 const checkUrl = (text: string): URL | Refusal => {

@@ -18,6 +18,7 @@ const paths = [
   'ca.maxTtl',
   'ca.backdate',
   'audit.checkpoints',
+  'audit.copy',
   'metrics.listen',
   'log.level',
 ] as const

@@ -1,5 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
-import type { Evidence, Log } from '../audit/index.ts'
+import type { Copy, Evidence, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
@@ -55,6 +55,7 @@ export interface HttpDeps {
   readonly authority: Authority
   readonly log: Log
   readonly evidence: Evidence
+  readonly copy: Copy | undefined
   readonly currentPolicy: () => Policy
   /** Why the policy files as they are now are not in force; empty where they are. */
   readonly listPolicyProblems: () => readonly Problem[]

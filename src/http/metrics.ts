@@ -24,6 +24,8 @@ export interface Metrics {
   setPolicy(sha256: string, at: Date): void
   /** Changed policy files were not taken: once for each distinct failure. */
   countReloadFailure(): void
+  /** Counts a failure of the log's copy, when it begins. */
+  countCopyFailure(): void
   /** The figures in Prometheus' text format. */
   format(): Promise<string>
   readonly contentType: string
@@ -72,6 +74,11 @@ export const createMetrics = (withProcess: boolean): Metrics => {
     help: 'Changes of the policy files that were not taken, as they do not load.',
     registers,
   })
+  const copyFailures = new Counter({
+    name: 'postern_audit_copy_failures_total',
+    help: 'Times that the copy of the log (audit.copy) fell behind.',
+    registers,
+  })
   return Object.freeze({
     countRequest(figures: RequestFigures) {
       requests.inc({ route: figures.route, status: figures.status, code: figures.code })
@@ -89,6 +96,9 @@ export const createMetrics = (withProcess: boolean): Metrics => {
       policy.set({ sha256 }, toSeconds(at))
     },
     countReloadFailure: () => reloadFailures.inc(),
+    countCopyFailure() {
+      copyFailures.inc()
+    },
     format: () => registry.metrics(),
     contentType: registry.contentType,
   })

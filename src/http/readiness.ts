@@ -1,4 +1,4 @@
-import type { Evidence, Log } from '../audit/index.ts'
+import type { Copy, Evidence, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import type { Freeze } from '../freeze.ts'
 import type { Pool } from '../identity/index.ts'
@@ -69,7 +69,7 @@ const keep = <T>(millis: number, monotonic: () => number, load: () => Promise<T>
 
 /**
  * The answer of `/readyz`: `unavailable` where the signer or the log is missing or the clock may be
- * wrong, `degraded` where a provider is missing or the newest checkpoint could not be kept, where the policy files no longer load, and while
+ * wrong, `degraded` where a provider is missing or the newest checkpoint could not be kept or the log's copy is behind, where the policy files no longer load, and while
  * issuing is frozen: then the door must stay open, to say who froze it and to let them lift it. Never
  * rejects, and takes at most 5 s.
  */
@@ -77,6 +77,8 @@ export const createReadiness = (deps: {
   readonly authority: Authority
   readonly log: Log
   readonly evidence: Evidence
+  /** The log's copy, where one is configured. */
+  readonly copy: Copy | undefined
   readonly listPolicyProblems: () => readonly Problem[]
   readonly freeze: Freeze
   readonly pool: Pool
@@ -123,13 +125,16 @@ export const createReadiness = (deps: {
   return async () => {
     const [own, providers] = await Promise.all([checkOwn(), checkProviders()])
     const states = listStates()
-    const kept = { name: 'checkpoints', ...deps.evidence.check() }
-    const failed = [...own, ...states, kept, ...providers].filter(({ ok }) => !ok)
+    const kept = [
+      { name: 'checkpoints', ...deps.evidence.check() },
+      ...(deps.copy === undefined ? [] : [{ name: 'copy', ...deps.copy.check() }]),
+    ]
+    const failed = [...own, ...states, ...kept, ...providers].filter(({ ok }) => !ok)
     if (failed.length > 0) logger.warn({ failed }, 'not ready')
     const isUnavailable = own.some(({ ok }) => !ok)
     return {
       status: isUnavailable ? 'unavailable' : failed.length > 0 ? 'degraded' : 'ok',
-      checks: [...own.map(hideReason), ...states, ...[kept, ...providers].map(hideReason)],
+      checks: [...own.map(hideReason), ...states, ...[...kept, ...providers].map(hideReason)],
     }
   }
 }

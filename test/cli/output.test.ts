@@ -99,7 +99,8 @@ describe('a reader of the result', () => {
     output.line('a')
     fail('EPIPE')
     expect(await output.settle()).toBe(false)
-    expect(() => fail('EIO')).toThrow('EIO')
+    fail('ENOSPC')
+    await expect(output.settle()).rejects.toThrow('ENOSPC')
   })
 })
 
@@ -170,14 +171,17 @@ describe('the output', () => {
     expect(terminal.written.stderr).toBe('\r\u001b[2K1 of 2')
   })
 
-  test('is quiet about a reader that has gone, and about nothing else', () => {
+  test('is quiet about a reader that has gone, and about nothing else', async () => {
     const listeners: ((error: NodeJS.ErrnoException) => void)[] = []
     const sink: Sink = { write: () => true, on: (_event, listener) => listeners.push(listener) }
-    createOutput({ stdout: sink, stderr: sink, env: {} })
-    const [listener] = listeners
-    expect(listeners).toHaveLength(2)
-    expect(() => listener?.(Object.assign(new Error('gone'), { code: 'EPIPE' }))).not.toThrow()
+    const output = createOutput({ stdout: sink, stderr: sink, env: {} })
+    const gone = Object.assign(new Error('gone'), { code: 'EPIPE' })
     const full = Object.assign(new Error('full'), { code: 'ENOSPC' })
-    expect(() => listener?.(full)).toThrow(full)
+    expect(listeners).toHaveLength(2)
+    for (const listener of listeners) expect(() => listener(gone)).not.toThrow()
+    expect(await output.settle()).toBe(false)
+    for (const listener of listeners.slice(1)) expect(() => listener(full)).toThrow(full)
+    listeners[0]?.(full)
+    await expect(output.settle()).rejects.toThrow(full)
   })
 })
