@@ -149,6 +149,24 @@ export const openTiles = async (directory: string): Promise<Tiles> => {
   })
 }
 
+/** The hashes of a log's entries as its tree's files have them, for whoever verifies the log. */
+export interface Leaves {
+  /** Up to `limit` of them from entry number `from` on. */
+  read(from: number, limit: number): Promise<readonly TreeHash[]>
+  close(): Promise<void>
+}
+
+/** Undefined where there are none to be read. */
+export const openLeaves = async (directory: string): Promise<Leaves | undefined> => {
+  const file = await open(join(directory, 'leaves'), 'r').catch(() => undefined)
+  return (
+    file && {
+      read: (from: number, limit: number) => readHashes(file, from - 1, limit),
+      close: () => file.close(),
+    }
+  )
+}
+
 /** The root over the leaves of a complete subtree. */
 const reduceTile = (leaves: readonly TreeHash[]): TreeHash => {
   let row = leaves

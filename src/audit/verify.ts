@@ -18,13 +18,18 @@ const chunk = 500
  *
  * What it cannot see, since it reads nothing but the log: that the newest entries were cut off, or
  * that everything from some entry on was written anew with fresh hashes. That takes a statement kept
- * elsewhere.
+ * elsewhere (against.ts).
  *
  * @throws AppError `audit_unavailable` where the log cannot be read. A damaged file is a verdict.
  */
 export const verifyLog = async (
   read: ReadRows,
-  options: { readonly from?: Head; readonly onProgress?: (seq: number) => void } = {},
+  options: {
+    readonly from?: Head
+    readonly onProgress?: (seq: number) => void
+    /** Hears of each row once it is known to follow from the one before it. */
+    readonly onRow?: (row: Row) => void
+  } = {},
 ): Promise<Verdict> => {
   let head = options.from
   let count = 0
@@ -38,6 +43,7 @@ export const verifyLog = async (
       if (fault !== undefined) return { ok: false, seq: (head?.seq ?? 0) + 1, reason: fault }
       head = { seq: row.seq, hash: row.hash }
       count++
+      options.onRow?.(row)
     }
     options.onProgress?.(rows.at(-1)?.seq ?? 0)
   }
