@@ -1,0 +1,228 @@
+#!/usr/bin/env node
+/**
+ * Judges an exported log by a signed checkpoint, with nothing of Postern but this file: no import of
+ * ours, no database, no network. Node alone runs it:
+ *
+ *   node offline.js CHECKPOINT EXPORT.jsonl --key KEY [--leaves FILE]
+ *
+ * CHECKPOINT is what GET /v1/audit/checkpoint answers, or a file of many, the newest last. EXPORT is
+ * what `postern audit export` writes, whole: an entry a line. KEY is the line that `postern audit key`
+ * prints; have it from somewhere else than the log. FILE is `dataDir/tree/leaves`, which lets it name
+ * the first bad entry of a log that was made anew.
+ *
+ * Exit code 0: the export begins with exactly what was signed, and its chain holds. 1: it does not,
+ * and the first bad entry is named. 2: the command line or a file is wrong.
+ */
+import { createHash, createPublicKey, verify } from 'node:crypto'
+import { createReadStream, readFileSync, realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+type Hash = Buffer
+
+export type OfflineVerdict =
+  | { readonly ok: true; readonly count: number; readonly size: number }
+  | { readonly ok: false; readonly seq: number; readonly reason: string }
+
+const sha256 = (...parts: readonly (string | Uint8Array)[]): Hash => {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return hash.digest()
+}
+
+/** RFC 6962 section 2.1. */
+const hashLeaf = (text: string): Hash => sha256('\0', text)
+const hashNode = (left: Hash, right: Hash): Hash => sha256('\x01', left, right)
+
+const createTree = () => {
+  const roots: (Hash | undefined)[] = []
+  let size = 0
+  return {
+    size: () => size,
+    add(leaf: Hash) {
+      let carried = leaf
+      let level = 0
+      for (; roots[level] !== undefined; level++) {
+        carried = hashNode(roots[level] as Hash, carried)
+        roots[level] = undefined
+      }
+      roots[level] = carried
+      size++
+    },
+    root: (): Hash => {
+      const found = roots.filter((root) => root !== undefined)
+      return found.length === 0 ? sha256() : found.reduce((right, left) => hashNode(left, right))
+    },
+  }
+}
+
+/** RFC 8785, as far as entries need it. */
+const canonical = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`
+}
+
+interface Point {
+  readonly size: number
+  readonly root: Hash
+}
+
+/** C2SP signed-note and tlog-checkpoint. Throws for what the key has not signed. */
+const openNote = (note: string, key: string): Point => {
+  const [, name = '', id = '', data = ''] =
+    /^([^\s+]+)\+([0-9a-f]{8})\+(\S+)$/.exec(key.trim()) ?? []
+  const raw = Buffer.from(data, 'base64')
+  const keyId = sha256(`${name}\n`, raw).subarray(0, 4)
+  if (raw.length !== 33 || raw[0] !== 1 || keyId.toString('hex') !== id) {
+    throw new Error('this is no verifier key: give the line that `postern audit key` prints')
+  }
+  const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), raw.subarray(1)])
+  const publicKey = createPublicKey({ key: der, format: 'der', type: 'spki' })
+  const end = note.indexOf('\n\n')
+  const text = note.slice(0, end + 1)
+  const isSigned = note
+    .slice(end + 2)
+    .split('\n')
+    .some((line) => {
+      const signature = Buffer.from(line.split(' ')[2] ?? '', 'base64')
+      return (
+        line.startsWith(`— ${name} `) &&
+        signature.subarray(0, 4).equals(keyId) &&
+        verify(null, Buffer.from(text), publicKey, signature.subarray(4)) === true
+      )
+    })
+  const [origin, size = '', root = ''] = text.split('\n')
+  const hash = Buffer.from(root, 'base64')
+  if (!isSigned || origin !== name) throw new Error('the checkpoint is not signed by this key')
+  if (!/^(0|[1-9][0-9]{0,12})$/.test(size) || hash.length !== 32) {
+    throw new Error('the checkpoint names no size and root')
+  }
+  return { size: Number(size), root: hash }
+}
+
+/** What a line says: its place, the entry before it, and the hash of the entry. */
+const readLine = (line: string) => {
+  const { hash, ...members } = JSON.parse(line) as Readonly<Record<string, unknown>>
+  const leaf = hashLeaf(canonical({ v: 1, ...members }))
+  return { seq: members['seq'], prev: members['prev'], leaf, hash }
+}
+
+/**
+ * Reads the lines once. `notes` are checkpoints one after another, of which the last judges. Throws
+ * where a checkpoint or the key is not what it should be.
+ */
+export const judge = async (given: {
+  readonly notes: string
+  readonly lines: Iterable<string> | AsyncIterable<string>
+  readonly key: string
+  /** 32 bytes for each entry. */
+  readonly leaves?: Uint8Array
+}): Promise<OfflineVerdict> => {
+  const notes = given.notes.match(/(?:[^\n]+\n){3,16}\n(?:— [^\n]+\n)+/g) ?? []
+  if (notes.length === 0) throw new Error('there is no signed checkpoint in the file')
+  const points = notes.map((note) => openNote(note, given.key))
+  const point = points.at(-1) as Point
+  const witness = given.leaves && checkLeaves(given.leaves, point)
+  const tree = createTree()
+  let prev = '0'.repeat(64)
+  let count = 0
+  let held = 0
+  for await (const line of given.lines) {
+    if (line === '') continue
+    const seq = count + 1
+    const fail = (reason: string) => ({ ok: false, seq, reason }) as const
+    let found: ReturnType<typeof readLine>
+    try {
+      found = readLine(line)
+    } catch {
+      return fail('it is not JSON')
+    }
+    const { leaf } = found
+    const signed = witness?.[count]
+    if (signed !== undefined && !leaf.equals(signed)) {
+      return fail('it is not the entry that the checkpoint was signed over')
+    }
+    if (found.seq !== seq) return fail(`it is missing: entry ${found.seq} stands in its place`)
+    if (found.prev !== prev) return fail('it does not follow from the entry before it')
+    prev = leaf.toString('hex')
+    if (found.hash !== undefined && found.hash !== prev) {
+      return fail('its hash is not the hash of its text')
+    }
+    count++
+    if (count > point.size) continue
+    tree.add(leaf)
+    const others = points.filter(({ size }) => size === count)
+    if (others.some(({ root }) => root.equals(tree.root()))) held = count
+  }
+  if (count < point.size) {
+    const reason = `it is missing: the checkpoint counts ${point.size} entries`
+    return { ok: false, seq: count + 1, reason }
+  }
+  if (!tree.root().equals(point.root)) {
+    const reason = `from it to entry ${point.size} the log was written anew: they are not what the checkpoint was signed over`
+    return { ok: false, seq: held + 1, reason }
+  }
+  return { ok: true, count, size: point.size }
+}
+
+/** Lines end at a line feed alone: node:readline would also end them at U+2028, which JSON may hold. */
+async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = ''
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+  if (rest !== '') yield rest
+}
+
+/** The hashes of the entries that were signed, where they lead to the checkpoint's root. */
+const checkLeaves = (bytes: Uint8Array, { size, root }: Point): readonly Hash[] | undefined => {
+  const leaves = Array.from({ length: Math.min(size, Math.floor(bytes.length / 32)) }, (_, at) =>
+    Buffer.from(bytes.subarray(at * 32, at * 32 + 32)),
+  )
+  const tree = createTree()
+  for (const leaf of leaves) tree.add(leaf)
+  return leaves.length === size && tree.root().equals(root) ? leaves : undefined
+}
+
+const usage = 'usage: node offline.js CHECKPOINT EXPORT.jsonl --key KEY [--leaves FILE]'
+
+/** The exit code, and what to say. */
+export const runOffline = async (
+  argv: readonly string[],
+): Promise<{ readonly code: number; readonly text: string }> => {
+  const named = new Map<string, string>()
+  const files: string[] = []
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] as string
+    if (word === '--key' || word === '--leaves') named.set(word, argv[++at] ?? '')
+    else files.push(word)
+  }
+  const [checkpoint, exported] = files
+  const key = named.get('--key')
+  const leaves = named.get('--leaves')
+  if (checkpoint === undefined || exported === undefined || !key || files.length !== 2) {
+    return { code: 2, text: usage }
+  }
+  try {
+    const verdict = await judge({
+      notes: readFileSync(checkpoint, 'utf8'),
+      lines: splitLines(createReadStream(exported, 'utf8')),
+      key,
+      ...(leaves === undefined ? {} : { leaves: readFileSync(leaves) }),
+    })
+    return verdict.ok
+      ? { code: 0, text: `ok: ${verdict.count} entries, ${verdict.size} of them signed` }
+      : { code: 1, text: `error: entry ${verdict.seq} does not verify: ${verdict.reason}` }
+  } catch (error) {
+    return { code: 2, text: `error: ${error instanceof Error ? error.message : String(error)}` }
+  }
+}
+
+if (realpathSync(process.argv[1] ?? '.') === fileURLToPath(import.meta.url)) {
+  const { code, text } = await runOffline(process.argv.slice(2))
+  process.stdout.write(`${text}\n`)
+  process.exitCode = code
+}
