@@ -1,5 +1,6 @@
 import type { Checkpoint } from './checkpoint.ts'
 import { hashBody } from './entry.ts'
+import type { Row } from './store.ts'
 import { createFrontier, isSameHash, type TreeHash } from './tree.ts'
 import { type ReadRows, type Verdict, verifyLog } from './verify.ts'
 
@@ -27,28 +28,26 @@ export const verifyAgainst = async (given: {
   /** The hashes that the tree was made of, as the service keeps them beside the log. */
   readonly leaves?: ReadLeaves
   readonly onProgress?: (seq: number) => void
+  readonly onRow?: (row: Row) => void
 }): Promise<Verdict> => {
   const { read, checkpoint, leaves, onProgress } = given
-  const points = [
-    ...(given.earlier ?? []).filter(({ size }) => size < checkpoint.size),
-    checkpoint,
-  ].toSorted((a, b) => a.size - b.size)
+  const points = [...(given.earlier ?? []), checkpoint].toSorted((a, b) => a.size - b.size)
+  const bySize = Map.groupBy(points, ({ size }) => size)
   const frontier = createFrontier()
-  /** The size up to which the log has been found to be the one that was signed. */
-  let held = 0
-  let broken: Checkpoint | undefined
+  /** The sizes at which a checkpoint was signed over this very log. */
+  const held = new Set<number>()
   const compare = (): void => {
-    for (const point of points.filter(({ size }) => size === frontier.size())) {
-      if (broken === undefined && isSameHash(frontier.root(), point.root)) held = point.size
-      else broken ??= point
-    }
+    const size = frontier.size()
+    const roots = bySize.get(size) ?? []
+    if (roots.some(({ root }) => isSameHash(frontier.root(), root))) held.add(size)
   }
   compare()
   const verdict = await verifyLog(read, {
     ...(onProgress === undefined ? {} : { onProgress }),
-    onRow: ({ hash }) => {
+    onRow: (row) => {
+      given.onRow?.(row)
       if (frontier.size() >= checkpoint.size) return
-      frontier.add(Buffer.from(hash, 'hex'))
+      frontier.add(Buffer.from(row.hash, 'hex'))
       compare()
     },
   })
@@ -59,11 +58,15 @@ export const verifyAgainst = async (given: {
       ? lack(frontier.size() + 1, checkpoint)
       : undefined,
   ].filter((fault) => fault !== undefined)
-  const isSound = faults.length === 0 && broken === undefined
-  if (isSound) return verdict
+  // After an accepted rollback older checkpoints speak of entries that were given up: the newest decides.
+  const isSigned = held.has(checkpoint.size)
+  if (faults.length === 0 && isSigned) return verdict
   const changed = leaves && (await findChanged(read, leaves, checkpoint))
   if (changed !== undefined) faults.push(changed)
-  else if (broken !== undefined) faults.push(suspect(held + 1, broken))
+  else if (frontier.size() === checkpoint.size && !isSigned) {
+    const last = Math.max(0, ...held)
+    faults.push(suspect(last + 1, points.find(({ size }) => size > last) ?? checkpoint))
+  }
   return faults.toSorted((a, b) => a.seq - b.seq)[0] as Verdict
 }
 

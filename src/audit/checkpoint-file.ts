@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { AppError } from '../errors.ts'
 import { type Checkpoint, openCheckpoint, splitNotes, type Verifier } from './checkpoint.ts'
 
@@ -51,6 +51,27 @@ export const openCheckpointFile = async (
     await file.close()
     throw error
   }
+}
+
+/**
+ * Every checkpoint of a file, oldest first; none where there is no file. Code: `invalid_checkpoint`
+ * where one is not signed by the key, or the file holds something else.
+ */
+export const listCheckpoints = async (
+  path: string,
+  verifier: Verifier,
+): Promise<readonly Checkpoint[]> => {
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(path)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw new AppError('invalid_checkpoint', 'The checkpoint cannot be read.', { cause })
+  }
+  const notes = splitNotes(bytes)
+  // What is no note at all is refused in the words that say what one is.
+  if (notes.length === 0) return [openCheckpoint(Buffer.from(bytes).toString(), verifier)]
+  return notes.map(({ note }) => openCheckpoint(note, verifier))
 }
 
 const openFile = async (path: string): Promise<FileHandle> => {

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { Command as Commander, CommanderError, InvalidArgumentError } from 'commander'
 import { AppError, exitOf } from '../errors.ts'
 import type { Command, Context, Options } from './command.ts'
-import { auditList, auditShow, auditVerify } from './commands/audit.ts'
+import { auditList, auditShow } from './commands/audit.ts'
 import { auditExport, auditSearch } from './commands/audit-search.ts'
+import { auditKey, auditVerify } from './commands/audit-verify.ts'
+import { backup } from './commands/backup.ts'
 import { caShow } from './commands/ca.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { init } from './commands/init.ts'
@@ -34,6 +36,8 @@ export const commands: readonly Command[] = [
   auditSearch,
   auditExport,
   auditVerify,
+  auditKey,
+  backup,
   schemasCommand,
   systemd,
 ]

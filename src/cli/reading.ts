@@ -1,4 +1,5 @@
 import type { Store } from '../audit/index.ts'
+import type { Config } from '../config.ts'
 import { formatTime, systemClock } from '../lib/clock.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { type Context, type Option, readConfig } from './command.ts'
@@ -8,13 +9,13 @@ import { type Context, type Option, readConfig } from './command.ts'
 /** Opens the log of the configuration, and closes it whatever comes of the reading. */
 export const withLog = async (
   context: Context,
-  read: (store: Store) => Promise<number>,
+  read: (store: Store, config: Config) => Promise<number>,
 ): Promise<number> => {
   const config = await readConfig(context)
   const { openLog } = await import('../app.ts')
   const store = await openLog(config)
   try {
-    return await read(store)
+    return await read(store, config)
   } finally {
     await store.close()
   }

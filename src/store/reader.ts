@@ -1,4 +1,14 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Store } from '../audit/store.ts'
 import { AppError } from '../errors.ts'
@@ -20,6 +30,53 @@ export const openReader = async (path: string): Promise<Store> => {
     return createSqlite(connection)
   } catch (error) {
     throw toStoreError(error)
+  }
+}
+
+/**
+ * Copies the log to a new file, as it is at this moment, while the service goes on writing. The
+ * copy is one file, 0600, on the disk when this resolves.
+ * @throws AppError as `openReader`, and `already_exists` where something of that name is.
+ */
+export const copyLog = async (path: string, target: string): Promise<void> => {
+  checkReadable(path)
+  try {
+    closeSync(openSync(target, 'wx', 0o600))
+  } catch (cause) {
+    throw refuseTarget(cause as NodeJS.ErrnoException)
+  }
+  try {
+    const connection = openReadable(path)
+    try {
+      // sqlite.org/lang_vacuum: one read transaction; the target may exist where it is empty.
+      connection.prepare('VACUUM INTO ?').run(target)
+    } finally {
+      connection.close()
+    }
+    for (const name of [target, dirname(target)]) syncFile(name)
+  } catch (error) {
+    rmSync(target, { force: true })
+    throw toStoreError(error)
+  }
+}
+
+const refuseTarget = (cause: NodeJS.ErrnoException): AppError =>
+  cause.code === 'EEXIST'
+    ? new AppError('already_exists', 'A file of that name exists already; nothing was written.', {
+        hint: 'name another file',
+        cause,
+      })
+    : new AppError('invalid_config', 'The file cannot be written.', {
+        detail: cause.message,
+        cause,
+      })
+
+const syncFile = (path: string): void => {
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -1,7 +1,6 @@
 import { type LoggedEntry, parseEntry } from '../../audit/entry.ts'
 import { findEntries } from '../../audit/read.ts'
 import { searchLog } from '../../audit/search.ts'
-import { verifyLog } from '../../audit/verify.ts'
 import { AppError } from '../../errors.ts'
 import { filterOptions, readFilters } from '../audit-filter.ts'
 import { type Command, jsonOption } from '../command.ts'
@@ -63,36 +62,6 @@ export const auditShow: Command = {
       }
       if (json === true) context.output.json(entries.map(toJson))
       else for (const logged of entries) context.output.facts(listFacts(logged))
-      return 0
-    }),
-}
-
-export const auditVerify: Command = {
-  name: 'audit verify',
-  summary: 'read the whole log, and name the first entry that is not as it was written',
-  options: [jsonOption],
-  examples: ['postern audit verify', 'postern audit verify --json'],
-  run: (context, _argument, { json }) =>
-    withLog(context, async (store) => {
-      const { output } = context
-      const last = (await store.head())?.seq ?? 0
-      const verdict = await verifyLog(store.read, {
-        onProgress: (seq) => output.progress(`verified ${seq} of ${last}`),
-      })
-      output.progress('')
-      if (json === true) {
-        output.json(verdict)
-        return verdict.ok ? 0 : 1
-      }
-      if (!verdict.ok) {
-        throw new AppError(
-          'log_corrupt',
-          `Entry ${verdict.seq} does not verify: ${verdict.reason}.`,
-        )
-      }
-      const { count, head } = verdict
-      output.line(`ok: ${count} ${count === 1 ? 'entry' : 'entries'}`)
-      if (head !== undefined) output.line(`newest: ${head.seq} ${head.hash}`)
       return 0
     }),
 }

@@ -1,0 +1,90 @@
+import { open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { verifyAgainst } from '../audit/against.ts'
+import { parseVerifierKey, signCheckpoint } from '../audit/checkpoint.ts'
+import { listCheckpoints } from '../audit/checkpoint-file.ts'
+import { openLogKey } from '../audit/log-key.ts'
+import { createFrontier } from '../audit/tree.ts'
+import type { Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import { copyLog, openReader } from '../store/index.ts'
+import { findLogKey } from './evidence.ts'
+
+/**
+ * Copies the log to `target` while the service runs, verifies the copy whole, also against the
+ * newest checkpoint there was, and signs what it holds as `target`.checkpoint. The CA key and the
+ * key of the log are not in it. Answers how many entries it holds.
+ *
+ * Codes: `already_exists`, `not_found` before the first start, `log_corrupt` where the log does not
+ * verify: then nothing is left behind, for it would stand in for a good backup.
+ */
+export const backupLog = async (
+  config: Config,
+  target: string,
+  onProgress: (seq: number) => void,
+): Promise<{ readonly count: number; readonly checkpoint: string }> => {
+  const key = await openLogKey(findLogKey(config))
+  const verifier = parseVerifierKey(key.verifierKey)
+  // Read before the copy is made, which then holds all that they count.
+  const newest = (await listCheckpoints(config.audit.checkpoints, verifier)).at(-1)
+  const checkpoint = `${target}.checkpoint`
+  for (const path of [target, checkpoint]) await checkAbsent(path)
+
+  const draft = `${target}.partial`
+  await rm(draft, { force: true })
+  await copyLog(join(config.dataDir, 'postern.db'), draft)
+  try {
+    const frontier = createFrontier()
+    const onRow = ({ hash }: { readonly hash: string }) => frontier.add(Buffer.from(hash, 'hex'))
+    const reader = await openReader(draft)
+    try {
+      const nothing = { origin: key.origin, size: 0, root: frontier.root() }
+      const checkpoint = newest ?? nothing
+      const verdict = await verifyAgainst({ read: reader.read, checkpoint, onRow, onProgress })
+      if (!verdict.ok) {
+        throw new AppError(
+          'log_corrupt',
+          `No backup was made: entry ${verdict.seq} does not verify: ${verdict.reason}.`,
+          { hint: 'postern audit verify' },
+        )
+      }
+    } finally {
+      await reader.close()
+    }
+    const count = frontier.size()
+    await writeNew(checkpoint, signCheckpoint(key, { size: count, root: frontier.root() }))
+    await rename(draft, target)
+    await syncDirectory(dirname(target))
+    return { count, checkpoint }
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+}
+
+const checkAbsent = async (path: string): Promise<void> => {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) return
+  throw new AppError('already_exists', `${path} exists already; nothing was written.`, {
+    hint: 'name another file: postern backup FILE',
+  })
+}
+
+const writeNew = async (path: string, text: string): Promise<void> => {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+const syncDirectory = async (path: string): Promise<void> => {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}

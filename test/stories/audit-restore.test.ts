@@ -1,0 +1,251 @@
+/**
+ * The runbooks of the README, walked: a backup while the service runs, the log judged by it, a
+ * database that is lost, and a backup of yesterday put back. ATTACKS 196, 197
+ */
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { runOffline } from '../../src/audit/offline.ts'
+import { createPublicKeyLine } from '../app.ts'
+import { runCli, startCli } from '../cli/run.ts'
+import { createService } from '../cli/service.ts'
+import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
+
+let issuer: OidcIssuer
+let cwd = ''
+beforeEach(async () => {
+  issuer = await startOidcIssuer()
+  cwd = await createService(issuer.issuer)
+})
+afterEach(() => issuer.close())
+
+/** Without the warning about this configuration's audience, which is not the matter here. */
+const cli = async (...argv: string[]) => {
+  const { stderr, ...rest } = await runCli(argv, { cwd })
+  return { ...rest, stderr: stderr.replace(/^warning: the audience .*\n/gm, '') }
+}
+const pathOf = (name: string) => join(cwd, name)
+
+/** Runs the real service while `work` goes on, and answers what that does. */
+const serve = async <T>(work: (url: string) => Promise<T>, ...flags: string[]): Promise<T> => {
+  const { child, ended, firstLine } = startCli(['serve', ...flags], { cwd })
+  try {
+    return await work((await firstLine).replace('postern: ready on ', ''))
+  } finally {
+    child.kill('SIGTERM')
+    expect((await ended).code).toBe(0)
+  }
+}
+
+const ask = async (url: string): Promise<string> => {
+  const response = await fetch(`${url}/v1/certificates`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${await issuer.mintFor('maya')}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({
+      publicKey: createPublicKeyLine(),
+      host: 'web-1.example.com',
+      login: 'deploy',
+    }),
+  })
+  expect(response.status).toBe(201)
+  return ((await response.json()) as { serial: string }).serial
+}
+
+/** What `mv data/postern.db* /elsewhere/` and `install` leave. */
+const putBack = async (backup: string): Promise<void> => {
+  for (const name of readdirSync(pathOf('data'))) {
+    if (name.startsWith('postern.db')) rmSync(pathOf(`data/${name}`))
+  }
+  await copyFile(backup, pathOf('data/postern.db'))
+}
+
+const tamper = (sql: string): void => {
+  const connection = new Database(pathOf('data/postern.db'))
+  const triggers = connection
+    .prepare(`SELECT name FROM sqlite_schema WHERE type = 'trigger'`)
+    .all() as { name: string }[]
+  for (const { name } of triggers) connection.exec(`DROP TRIGGER ${name}`)
+  connection.exec(sql)
+  connection.close()
+}
+
+describe('a backup', () => {
+  test('is made while the service runs, holds everything until then, and no key', async () => {
+    const serial = await serve(async (url) => {
+      const issued = await ask(url)
+      const { code, stdout } = await cli('backup', 'copy.db', '--json')
+      expect(code).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({ entries: 3, file: pathOf('copy.db') })
+      await ask(url)
+      return issued
+    })
+    expect(statSync(pathOf('copy.db')).mode & 0o777).toBe(0o600)
+    expect(existsSync(pathOf('copy.db.partial'))).toBe(false)
+    const written = ['copy.db', 'copy.db.checkpoint'].map((name) =>
+      readFileSync(pathOf(name), 'latin1'),
+    )
+    const keys = ['user_ca', 'data/log.key'].map((name) => readFileSync(pathOf(name), 'latin1'))
+    expect(written[0]).toContain(serial)
+    for (const key of keys) {
+      const secret = key.split('\n').find((line) => line.length > 40) ?? ''
+      expect(secret.slice(-40)).toHaveLength(40)
+      for (const text of written) expect(text).not.toContain(secret.slice(-40))
+    }
+    const { code, stdout } = await cli('audit', 'verify', '--against', 'copy.db.checkpoint')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^ok: 4 entries\nsigned: 3 \S{44}\nnewest: 4 [0-9a-f]{64}\n$/)
+  })
+
+  test('overwrites nothing, and is not made of a log that does not verify', async () => {
+    await serve(ask)
+    expect(await cli('backup', 'postern.yaml')).toMatchObject({
+      code: 1,
+      stderr: `error: ${pathOf('postern.yaml')} exists already; nothing was written.\nhint: name another file: postern backup FILE\n`,
+    })
+    tamper(`UPDATE entries SET body = replace(body, '"deploy"', '"Deploy"') WHERE seq = 3`)
+    expect(await cli('backup', 'copy.db')).toMatchObject({
+      code: 1,
+      stderr:
+        'error: No backup was made: entry 3 does not verify: its hash is not the hash of its text.\nhint: postern audit verify\n',
+    })
+    expect(readdirSync(cwd).filter((name) => name.startsWith('copy'))).toEqual([])
+  })
+
+  test('before the first start is of nothing', async () => {
+    expect(await cli('backup', 'copy.db')).toMatchObject({
+      code: 1,
+      stderr:
+        'error: There is no key of the log yet.\nhint: `postern serve` makes log.key in dataDir at its first start\n',
+    })
+  })
+})
+
+describe('the runbook of a lost database', () => {
+  test('leads back to a service, and the loss is on the record', async () => {
+    await serve(async (url) => {
+      await ask(url)
+      expect((await cli('backup', 'copy.db')).code).toBe(0)
+      await ask(url)
+      await ask(url)
+    })
+    await putBack(pathOf('copy.db'))
+    // The copy is whole; what the log's own checkpoints say of it is the loss.
+    expect((await cli('audit', 'verify', '--against', 'copy.db.checkpoint')).code).toBe(0)
+    expect(await cli('audit', 'verify')).toMatchObject({
+      code: 1,
+      stderr: 'error: Entry 4 does not verify: it is missing: the checkpoint counts 5 entries.\n',
+    })
+    const { ended } = startCli(['serve'], { cwd })
+    expect(await ended).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        'error: The log ends at entry 3, and its newest checkpoint counts 5: an older log was put back, or its newest entries were removed.\nhint: put the newest log back; where that one is lost for good: postern serve --accept-rollback\n',
+      ),
+    })
+
+    await serve(ask, '--accept-rollback')
+    const { stdout } = await cli('audit', 'list', '--json')
+    const entries = (JSON.parse(stdout) as Record<string, unknown>[]).toReversed()
+    expect(entries.map(({ type }) => type)).toEqual([
+      'start',
+      'policy',
+      'allow',
+      'rollback',
+      'start',
+      'policy',
+      'allow',
+    ])
+    expect(entries[3]).toMatchObject({
+      lost: { from: 4, to: 5 },
+      checkpoint: { size: 5, root: expect.stringMatching(/^\S{44}$/) },
+      expiredBy: expect.any(String),
+    })
+    const { time, expiredBy } = entries[3] as Record<string, string>
+    expect(Date.parse(expiredBy as string) - Date.parse(time as string)).toBe(3_600_000)
+    expect((await cli('audit', 'verify')).code).toBe(0)
+    // From here on it starts as ever.
+    await serve(ask)
+  })
+
+  test('without any backup begins a new log, and the loss of all of it is on the record', async () => {
+    await serve(ask)
+    for (const name of readdirSync(pathOf('data'))) {
+      if (name.startsWith('postern.db')) rmSync(pathOf(`data/${name}`))
+    }
+    expect((await startCli(['serve'], { cwd }).ended).stderr).toContain('The log ends at entry 0,')
+    await serve(ask, '--accept-rollback')
+    const { stdout } = await cli('audit', 'list', '--json')
+    expect(JSON.parse(stdout)).toContainEqual(
+      expect.objectContaining({ seq: 1, type: 'rollback', lost: { from: 1, to: 3 } }),
+    )
+  })
+
+  test('the flag alone accepts nothing where nothing is lost', async () => {
+    await serve(ask)
+    await serve(ask, '--accept-rollback')
+    const { stdout } = await cli('audit', 'list', '--json')
+    expect(stdout).not.toContain('rollback')
+  })
+})
+
+describe('a checkpoint that somebody kept', () => {
+  test('shows that the newest entries were removed, or all made anew', async () => {
+    await serve(async (url) => {
+      for (let n = 0; n < 3; n++) await ask(url)
+    })
+    // At its end the service has signed all of it, and somebody asked for that at the next start.
+    const kept = await serve(async (url) => (await fetch(`${url}/v1/audit/checkpoint`)).text())
+    const { stdout: key } = await cli('audit', 'key')
+    await copyFile(pathOf('data/checkpoints'), pathOf('elsewhere.txt'))
+    expect(readFileSync(pathOf('elsewhere.txt'), 'utf8')).toContain(kept)
+
+    // Whoever may write the data may write all of it, the checkpoints and the tree as well.
+    tamper('DELETE FROM entries WHERE seq > 4')
+    rmSync(pathOf('data/checkpoints'))
+    rmSync(pathOf('data/tree'), { recursive: true })
+    expect((await cli('audit', 'verify')).code).toBe(0)
+    const found = await cli('audit', 'verify', '--against', 'elsewhere.txt', '--signed-by', key)
+    expect(found).toMatchObject({
+      code: 1,
+      stderr: 'error: Entry 5 does not verify: it is missing: the checkpoint counts 7 entries.\n',
+    })
+    const json = await cli('audit', 'verify', '--against', 'elsewhere.txt', '--json')
+    expect(json.code).toBe(1)
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, seq: 5, checkpoint: { size: 7 } })
+  })
+
+  test.each([
+    ['none', 'none.txt', 'There is no checkpoint in that file.'],
+    [
+      'a file of something else',
+      'postern.yaml',
+      'This is no signed checkpoint: give the text of GET /v1/audit/checkpoint, whole.',
+    ],
+  ])('is refused where it is %s', async (_what, name, message) => {
+    await serve(ask)
+    const { code, stderr } = await cli('audit', 'verify', '--against', name)
+    expect({ code, error: stderr.split('\n')[0] }).toEqual({ code: 1, error: `error: ${message}` })
+  })
+
+  test('judges an export without the service and its database', async () => {
+    await serve(ask)
+    const { stdout: key } = await cli('audit', 'key')
+    const { stdout } = await cli('audit', 'list', '--json')
+    const entries = (JSON.parse(stdout) as unknown[]).toReversed()
+    const lines = entries.map((entry) => JSON.stringify(entry))
+    const file = pathOf('export.jsonl')
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    const argv = [pathOf('data/checkpoints'), file, '--key', key.trim()]
+    expect(await runOffline(argv)).toEqual({ code: 0, text: 'ok: 3 entries, 3 of them signed' })
+    writeFileSync(file, `${lines.slice(0, 2).join('\n')}\n`)
+    expect(await runOffline(argv)).toEqual({
+      code: 1,
+      text: 'error: entry 3 does not verify: it is missing: the checkpoint counts 3 entries',
+    })
+  })
+})
