@@ -93,6 +93,11 @@ describe('a log and a checkpoint of it', () => {
     })
   })
 
+  test('after an accepted rollback is not held to what was given up', async () => {
+    const givenUp = [5, 20].map((at) => checkpointOf(rebuild(1), at))
+    expect(await judge(original, { earlier: givenUp })).toMatchObject({ ok: true })
+  })
+
   test('has nothing to say against what came after it', async () => {
     expect(await judge(rebuild(25))).toMatchObject({ ok: true })
     const forged = original.with(26, formatEntry(denyEntry(99), 27, '0'.repeat(64)))

@@ -235,11 +235,10 @@ describe('a checkpoint that somebody kept', () => {
   test('judges an export without the service and its database', async () => {
     await serve(ask)
     const { stdout: key } = await cli('audit', 'key')
-    const { stdout } = await cli('audit', 'list', '--json')
-    const entries = (JSON.parse(stdout) as unknown[]).toReversed()
-    const lines = entries.map((entry) => JSON.stringify(entry))
+    const { stdout } = await cli('audit', 'export')
+    const lines = stdout.split('\n')
     const file = pathOf('export.jsonl')
-    writeFileSync(file, `${lines.join('\n')}\n`)
+    writeFileSync(file, stdout)
     const argv = [pathOf('data/checkpoints'), file, '--key', key.trim()]
     expect(await runOffline(argv)).toEqual({ code: 0, text: 'ok: 3 entries, 3 of them signed' })
     writeFileSync(file, `${lines.slice(0, 2).join('\n')}\n`)

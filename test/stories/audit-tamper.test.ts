@@ -92,7 +92,7 @@ describe('somebody who may write the database', () => {
     await reader.close()
   })
 
-  // ATTACKS 196, 197: the checkpoints that show this come with issue E. Until then nothing may claim it.
+  // ATTACKS 196: a chain may not claim it. A checkpoint can: audit-restore.test.ts
   test('cuts off the newest entries: the chain alone cannot know', async () => {
     const path = await makeLog()
     tamper(path, 'DELETE FROM entries WHERE seq > 20')
