@@ -12,6 +12,7 @@ import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy-check.ts'
 import { policyDiff } from './commands/policy-diff.ts'
 import { policyExplain } from './commands/policy-explain.ts'
+import { policyPin } from './commands/policy-pin.ts'
 import { policyReplay } from './commands/policy-replay.ts'
 import { policyTest } from './commands/policy-test.ts'
 import { schemasCommand } from './commands/schemas.ts'
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   caShow,
   policyCheck,
   policyTest,
+  policyPin,
   policyExplain,
   policyDiff,
   policyReplay,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { formatProblem } from '../lib/yaml.ts'
 import type { Surroundings } from '../policy/findings/index.ts'
@@ -15,6 +16,7 @@ export interface PolicyPlace {
   readonly dir: string
   readonly maxTtlSeconds?: number
   readonly providers?: NonNullable<Surroundings['providers']>
+  readonly config?: Config
 }
 
 /**
@@ -28,9 +30,11 @@ export const findPolicy = async (
   const isConfigured =
     context.configFile !== undefined || context.env['POSTERN_CONFIG'] !== undefined
   if (argument !== undefined && !isConfigured) return { dir: resolve(context.cwd, argument) }
-  const { policyDir, ca, identity } = await readConfig(context)
+  const config = await readConfig(context)
+  const { policyDir, ca, identity } = config
   const { github, oidc } = identity
   return {
+    config,
     dir: argument === undefined ? policyDir : resolve(context.cwd, argument),
     maxTtlSeconds: ca.maxTtlSeconds,
     // `serve` refuses to start without a provider: until there is one, nothing can be compared.

@@ -21,6 +21,9 @@ export interface Route {
     | 'org'
     | 'teams'
     | 'team'
+    | 'publicUser'
+    | 'publicOrg'
+    | 'publicTeam'
   readonly method: 'GET' | 'POST'
   readonly path: RegExp
   readonly handle: (call: GithubCall) => void
@@ -161,6 +164,30 @@ export const createRoutes = (deps: {
 
   const showUser = asPerson(false, ({ response }, person) => answerJson(response, 200, person))
 
+  /** What anybody may ask, with or without a token. */
+  const showPublic =
+    (find: (name: string) => GithubPerson | GithubOrg | undefined) =>
+    ({ response, names }: GithubCall) => {
+      const found = find(decodeURIComponent(names['name'] ?? '').toLowerCase())
+      if (found === undefined) answerJson(response, 404, { message: 'Not Found' })
+      else answerJson(response, 200, { id: found.id, login: found.login })
+    }
+  const showPublicUser = showPublic((name) =>
+    world.people.find(({ login }) => login.toLowerCase() === name),
+  )
+  const showPublicOrg = showPublic((name) =>
+    world.orgs.find(({ login }) => login.toLowerCase() === name),
+  )
+
+  /** A team shows itself to the members of its organisation alone. */
+  const showPublicTeam = asPerson(true, ({ response, names }, person) => {
+    const org = visibleOrgs().find(({ login }) => login.toLowerCase() === names['org'])
+    const team = org?.teams.find(({ slug }) => slug === names['team'])
+    if (org === undefined || team === undefined || !(person.id in org.members)) {
+      answerJson(response, 404, { message: 'Not Found' })
+    } else answerJson(response, 200, formatTeam(org, team))
+  })
+
   const api = '^/api/v3'
   return [
     {
@@ -170,6 +197,24 @@ export const createRoutes = (deps: {
       handle: checkToken,
     },
     { name: 'user', method: 'GET', path: new RegExp(`${api}/user$`), handle: showUser },
+    {
+      name: 'publicUser',
+      method: 'GET',
+      path: new RegExp(`${api}/users/(?<name>[^/]+)$`),
+      handle: showPublicUser,
+    },
+    {
+      name: 'publicOrg',
+      method: 'GET',
+      path: new RegExp(`${api}/orgs/(?<name>[^/]+)$`),
+      handle: showPublicOrg,
+    },
+    {
+      name: 'publicTeam',
+      method: 'GET',
+      path: new RegExp(`${api}/orgs/(?<org>[^/]+)/teams/(?<team>[^/]+)$`),
+      handle: showPublicTeam,
+    },
     {
       name: 'orgs',
       method: 'GET',

@@ -56,7 +56,7 @@ export const parseTeam = (item: unknown) => {
 }
 
 /** Octokit reads a number past 2^53 as a bigint, `JSON.parse` rounds it: only exact ones are ids. */
-const parseId = ({ id }: Unchecked): string | undefined => {
+export const parseId = ({ id }: Unchecked): string | undefined => {
   if (typeof id === 'bigint') return id > 0n ? id.toString() : undefined
   return Number.isSafeInteger(id) && (id as number) > 0 ? String(id) : undefined
 }
