@@ -129,6 +129,7 @@ describe('no switch (ATTACKS 114, 332)', () => {
         ].map(([, variable]) => `${name}: ${variable}`),
       )
     expect(reading.sort()).toEqual([
+      'cli/commands/policy-pin.ts: POSTERN_TOKEN_FILE',
       'cli/commands/systemd.ts: POSTERN_CONFIG',
       'cli/output.ts: NO_COLOR',
       'cli/policies.ts: POSTERN_CONFIG',

@@ -18,10 +18,7 @@ export const policyPin: Command = {
     { flags: '--dry-run', summary: 'show what would be written, and write nothing' },
     jsonOption,
   ],
-  examples: [
-    'postern policy pin --dry-run',
-    'POSTERN_TOKEN_FILE=token postern policy pin policies',
-  ],
+  examples: ['postern policy pin --dry-run', 'postern policy pin policies --json'],
   async run(context, argument, { dryRun, json }) {
     const { output, env } = context
     const place = await findPolicy(context, argument)
