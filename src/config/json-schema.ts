@@ -92,6 +92,23 @@ const mfa = {
   acr: { text: 'Values of the claim acr that mean a second factor.' },
 } as const satisfies Record<string, Word>
 
+const audit = {
+  checkpoints: {
+    text: 'The file that every signed checkpoint goes to; best on another disk. Default checkpoints in dataDir.',
+  },
+  copy: {
+    text: 'Every entry once more as a line of JSON, for log shippers: stdout or a file. Default off.',
+  },
+} as const satisfies Words<Settings['audit']>
+
+const metrics = {
+  listen: { text: 'An address and a port, as 127.0.0.1:9422. Default off.' },
+} as const satisfies Words<Settings['metrics']>
+
+const log = {
+  level: { text: 'debug, info, warn or error. Default info.' },
+} as const satisfies Words<Settings['log']>
+
 const words = {
   configuration,
   tls,
@@ -101,13 +118,9 @@ const words = {
   github,
   oidc,
   mfa,
-  audit: {
-    checkpoints: {
-      text: 'The file that every signed checkpoint goes to; best on another disk. Default checkpoints in dataDir.',
-    },
-  },
-  metrics: { listen: { text: 'An address and a port, as 127.0.0.1:9422. Default off.' } },
-  log: { level: { text: 'debug, info, warn or error. Default info.' } },
+  audit,
+  metrics,
+  log,
 } as const
 
 /** The JSON Schema of the configuration, postern.yaml. */
