@@ -7,6 +7,7 @@ import { enforcePolicy, loadConfigured } from './app/policy.ts'
 import { schemas } from './app/schemas.ts'
 import { checkDistinct, readTls } from './app/tls.ts'
 import { createLog } from './audit/chain.ts'
+import { createHistory } from './audit/history.ts'
 import type { Store } from './audit/index.ts'
 import { listEntries } from './audit/read.ts'
 import { openRecent } from './audit/recent.ts'
@@ -190,6 +191,7 @@ export const build = async (
       log,
       evidence,
       copy,
+      history: createHistory({ store, log, clock }),
       currentPolicy,
       listPolicyProblems: watch.listProblems,
       explainer,

@@ -1,4 +1,4 @@
-import type { Store } from './store.ts'
+import type { Filter, Store } from './store.ts'
 
 /** What every entry says, whatever its type. Times are RFC 3339 UTC; nothing secret is ever in one. */
 interface EntryBase {
@@ -208,6 +208,15 @@ export interface RollbackEntry extends EntryBase {
   readonly expiredBy: string
 }
 
+/** Somebody read the log over HTTP. */
+export interface ReadEntry extends EntryBase {
+  readonly type: 'read'
+  readonly request: EntryRequest
+  readonly identity: EntryIdentity
+  /** What was asked for, as it was sent. */
+  readonly query: Readonly<Record<string, string>>
+}
+
 export type Entry =
   | AllowEntry
   | DenyEntry
@@ -219,6 +228,7 @@ export type Entry =
   | FreezeEntry
   | UnfreezeEntry
   | RollbackEntry
+  | ReadEntry
 
 /**
  * The append-only log. `append` resolves once the entry is durable, with its number; it rejects
@@ -264,5 +274,27 @@ export interface Evidence {
   check(): { readonly ok: true } | { readonly ok: false; readonly reason: string }
 }
 
+/** A page of the log, and who wants it. */
+export interface Reading {
+  readonly filter: Filter
+  readonly limit: number
+  /** Only entries below this number. */
+  readonly before?: number
+  /** The same as it was sent, for the record. */
+  readonly query: Readonly<Record<string, string>>
+  readonly identity: EntryIdentity
+  readonly request: EntryRequest
+}
+
+/** The log for those who may read it. */
+export interface History {
+  /**
+   * Matching entries, newest first, each as a line of JSON (export.ts), and the `before` of the next
+   * page where there is one. That they were read is durable when this resolves; else it throws
+   * `audit_unavailable`. Code: `log_corrupt` where an entry is not as it was written.
+   */
+  read(reading: Reading): Promise<{ readonly lines: readonly string[]; readonly next?: number }>
+}
+
 export type { Copy } from './copy.ts'
-export type { Store }
+export type { Filter, Store }

@@ -13,6 +13,7 @@ const types = [
   'freeze',
   'unfreeze',
   'rollback',
+  'read',
 ]
 
 /** Which entries a command speaks of. All that are given must hold. */

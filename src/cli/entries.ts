@@ -41,6 +41,8 @@ const describe = (entry: Entry): string => {
       return entry.reason
     case 'unfreeze':
       return 'issuing goes on'
+    case 'read':
+      return `the log: ${new URLSearchParams(entry.query)}`
     case 'rollback':
       return `entries ${entry.lost.from} to ${entry.lost.to} are lost`
   }

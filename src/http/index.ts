@@ -1,5 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
-import type { Copy, Evidence, Log } from '../audit/index.ts'
+import type { Copy, Evidence, History, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
@@ -35,6 +35,7 @@ import {
 import { describeRoute, formatDocument } from './openapi.ts'
 import { createReadiness } from './readiness.ts'
 import { createCheckRole, createFindRoles } from './roles.ts'
+import { createAuditListRoute } from './routes/audit-list.ts'
 import { createCheckpointRoute, createProofRoute } from './routes/audit-proofs.ts'
 import { createUserCaRoute } from './routes/ca.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
@@ -56,6 +57,7 @@ export interface HttpDeps {
   readonly log: Log
   readonly evidence: Evidence
   readonly copy: Copy | undefined
+  readonly history: History
   readonly currentPolicy: () => Policy
   /** Why the policy files as they are now are not in force; empty where they are. */
   readonly listPolicyProblems: () => readonly Problem[]
@@ -119,6 +121,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     createPolicyRoute(deps),
     createFreezeRoute(deps.freeze),
     createUnfreezeRoute(deps.freeze),
+    createAuditListRoute(deps.history),
     createCheckpointRoute(deps.evidence),
     createProofRoute(deps.evidence),
     healthRoute,
