@@ -183,24 +183,6 @@ const checkClaimLogins: Check = ({ logins }) =>
       },
   )
 
-/** Whoever speaks as a machine has a token of minutes; a person's certificate should not outlive theirs. */
-const checkAlert: Check = ({ alert, require, maxPerHour }) => [
-  alert === true &&
-    require?.reason === undefined && {
-      at: ['alert'],
-      code: 'silent-alarm',
-      message: 'this raises an alarm, and asks for no reason to put into it',
-      advice: 'add require: { reason: { minLength: 10 } }',
-    },
-  maxPerHour !== undefined &&
-    maxPerHour > 500 && {
-      at: ['maxPerHour'],
-      code: 'high-ceiling',
-      message: `${maxPerHour} certificates an hour hold hardly anybody back`,
-      advice: 'set it to little more than is really asked for',
-    },
-]
-
 const checks: readonly Check[] = [
   checkRoot,
   checkGithubEvidence,
@@ -208,7 +190,6 @@ const checks: readonly Check[] = [
   checkNetworks,
   checkCommands,
   checkClaimLogins,
-  checkAlert,
 ]
 
 /** Denials of a login that no rule gives, where one that is given is spelt nearly so. */

@@ -22,7 +22,6 @@ export const listHostRemarks = (ground: Ground): readonly Remark[] => {
       : listShortPatterns(ground, written)),
     ...listMisspeltDomains(ground, written),
     ...listUnusedGroups(ground, written),
-    ...listUnusedLabels(ground, written),
     ...listDoubles(written),
   ]
 }
@@ -172,23 +171,6 @@ const listUnusedGroups = ({ sources }: Ground, written: readonly Written[]): rea
         'name it in a rule, or take it out',
       ),
     )
-}
-
-/** A label that hosts carry one key, and rules ask for with another value or another spelling. */
-const listUnusedLabels = ({ names }: Ground, written: readonly Written[]): readonly Remark[] => {
-  const labels = new Set(
-    names.hosts.flatMap((host) =>
-      Object.entries(host.labels).map(([key, value]) => `${key}=${value}`),
-    ),
-  )
-  return written.flatMap((one) => {
-    const { shape } = one
-    if (typeof shape !== 'object' || !('label' in shape) || labels.has(shape.label)) return []
-    const nearest = findNearest(shape.label, labels)
-    if (nearest === undefined) return []
-    const path = [...one.path, 'label']
-    return [warn({ ...one, path }, 'misspelt', `no host has ${shape.label}`, `is it ${nearest}?`)]
-  })
 }
 
 const listDoubles = (written: readonly Written[]): readonly Remark[] => {
