@@ -69,7 +69,9 @@ export const describePerson = (
     const memberships = [
       ...new Set([
         ...orgs.map(({ login }) => `org ${login}`),
-        ...teams.map(({ org, slug }) => `team ${org}/${slug}`),
+        ...teams.map(
+          ({ org, slug, id }) => `team ${org}/${slug}${pin(id === '' ? undefined : id)}`,
+        ),
       ]),
     ]
     return [

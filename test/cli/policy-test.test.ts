@@ -55,14 +55,14 @@ describe('postern policy test', () => {
     expect(stdout).toBe(`web.test.yaml:2:1: dev deploys
   expected allow by deploy, got deny: No rule lets you log in to web-1.example.com as deploy.
   rule deploy (web.yaml:4): allow, passed over
-    no   who: needs ops (team acme/ops (id 7)); has GitHub user 583232 (sam), in org acme, team acme/dev
+    no   who: needs ops (team acme/ops (id 7)); has GitHub user 583232 (sam), in org acme, team acme/dev (id 8)
     yes  hosts: needs web-*.example.com; has web-1.example.com
     yes  logins: needs deploy; has deploy
 web.test.yaml:3:1: ops may wait
   expected ttl 10m, got 5m
   expected extensions [], got [permit-pty]
   rule deploy (web.yaml:4): allow, decides
-    yes  who: needs ops (team acme/ops (id 7)); has GitHub user 583231 (maya), in org acme, team acme/ops
+    yes  who: needs ops (team acme/ops (id 7)); has GitHub user 583231 (maya), in org acme, team acme/ops (id 7)
     yes  hosts: needs web-*.example.com; has web-1.example.com
     yes  logins: needs deploy; has deploy
     yes  commands: needs no command; has no command

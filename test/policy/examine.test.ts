@@ -39,7 +39,7 @@ ${rules(
         part: 'selects',
         isMet: false,
         wanted: `ops (team acme/ops (id 4), or dept a or b of ${issuer}), or GitHub user 7 (ada)`,
-        seen: 'GitHub user 583231 (maya), in team acme/dev',
+        seen: 'GitHub user 583231 (maya), in team acme/dev (id 1)',
       },
       { key: 'hosts', part: 'selects', isMet: true, wanted: 'web-*, db-1', seen: 'web-1' },
       {

@@ -58,7 +58,7 @@ describe('explain', () => {
       part: 'selects',
       isMet: false,
       wanted: 'oncall (team acme/ops)',
-      seen: 'GitHub user 583231 (maya), in team acme/dev',
+      seen: 'GitHub user 583231 (maya), in team acme/dev (id 1)',
     })
     expect(advice).toEqual(['Without rule dev (policy.yaml:4) no rule would allow it.'])
   })
@@ -92,8 +92,8 @@ describe('explain', () => {
       question('db-1', 'deploy', { memberships: member('acme/dev') }),
       [
         'rule dev (policy.yaml:4) would decide, but hosts needs web-*; has db-1.',
-        'rule ops (policy.yaml:9) would decide, but who needs oncall (team acme/ops); has GitHub user 583231 (maya), in team acme/dev.',
-        'rule guest (policy.yaml:23) would decide, but who needs GitHub user 77 (sam); has GitHub user 583231 (maya), in team acme/dev.',
+        'rule ops (policy.yaml:9) would decide, but who needs oncall (team acme/ops); has GitHub user 583231 (maya), in team acme/dev (id 1).',
+        'rule guest (policy.yaml:23) would decide, but who needs GitHub user 77 (sam); has GitHub user 583231 (maya), in team acme/dev (id 1).',
       ],
     ],
     [
