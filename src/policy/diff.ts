@@ -5,7 +5,14 @@ import { createDescriber, type Spot } from './diff-words.ts'
 import type { Role, Rule, RuleRef } from './index.ts'
 import { dropCovered, listOutcomes, type Outcome } from './outcomes.ts'
 import type { PolicyResult } from './parse.ts'
-import { createExample, createPeople, isAlso, type People, type Person } from './people.ts'
+import {
+  createExample,
+  createPeople,
+  formatPerson,
+  isAlso,
+  type People,
+  type Person,
+} from './people.ts'
 import { listPlaces, type Place } from './situations.ts'
 
 type Loaded = Extract<PolicyResult, { readonly ok: true }>
@@ -147,16 +154,23 @@ const joinDirections = (differences: readonly Difference[]): Difference['directi
   return directions.size === 1 ? only : 'other'
 }
 
-/** That certificates end with another time goes without saying where that time is a change itself. */
+/**
+ * That certificates end with another time goes without saying where the same people gain or lose
+ * that time by the same rule.
+ */
 const dropEnds = (spots: readonly Spot[]): readonly Spot[] => {
+  const format = ({ person, login }: Spot, rule: RuleRef | undefined) =>
+    JSON.stringify([formatPerson(person), login, rule?.name])
   const told = new Set(
-    spots.flatMap(({ change: { kind, before, after } }) =>
-      kind === 'grant' ? [] : [before?.name, after?.name],
-    ),
+    spots.flatMap((spot) => {
+      const { kind, before, after } = spot.change
+      return kind === 'grant' ? [] : [format(spot, after ?? before)]
+    }),
   )
   return spots.flatMap((spot) => {
     const { kind, before, after, differences = [] } = spot.change
-    if (kind !== 'grant' || !(told.has(before?.name) || told.has(after?.name))) return [spot]
+    if (kind !== 'grant' || before?.name !== after?.name) return [spot]
+    if (!told.has(format(spot, after))) return [spot]
     const left = differences.filter(({ key }) => key !== 'when')
     if (left.length === 0) return []
     const direction = joinDirections(left)
