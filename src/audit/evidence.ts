@@ -106,9 +106,13 @@ export const openKeeper = async (deps: {
     const checkpoint = { origin: key.origin, size: tiles.size(), root: tiles.root() }
     attempted = checkpoint.size
     if (checkpoint.size === published?.checkpoint.size && fault === undefined) return
-    await tiles.flush()
     const note = signCheckpoint(key, checkpoint)
-    await file.append(note)
+    try {
+      await tiles.flush()
+      await file.append(note)
+    } catch (cause) {
+      throw notKept(cause)
+    }
     published = { checkpoint, note }
     fault = undefined
   }
@@ -120,7 +124,7 @@ export const openKeeper = async (deps: {
   }
   const publishOrTell = (): void => {
     publishOnce().catch((error: unknown) => {
-      fault = error instanceof Error ? error.message : String(error)
+      fault = error instanceof AppError ? (error.detail ?? error.message) : String(error)
       deps.tell(error)
     })
   }
@@ -230,6 +234,13 @@ const rolledBack = ({ from, to }: Lost): AppError =>
       hint: 'put the newest log back; where that one is lost for good: postern serve --accept-rollback',
     },
   )
+
+const notKept = (cause: unknown): AppError =>
+  new AppError('audit_unavailable', 'The checkpoint of the log cannot be kept.', {
+    detail: cause instanceof Error ? cause.message : String(cause),
+    hint: 'make room where audit.checkpoints and dataDir are',
+    cause,
+  })
 
 const diverged = ({ size }: Checkpoint): AppError =>
   new AppError('log_corrupt', `The log is not the one whose first ${size} entries were signed.`, {

@@ -88,7 +88,6 @@ const openNote = (note: string, key: string): Point => {
       const signature = Buffer.from(line.split(' ')[2] ?? '', 'base64')
       return (
         line.startsWith(`— ${name} `) &&
-        signature.subarray(0, 4).equals(keyId) &&
         verify(null, Buffer.from(text), publicKey, signature.subarray(4)) === true
       )
     })

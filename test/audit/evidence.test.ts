@@ -23,6 +23,7 @@ import { useDirectories } from '../fakes/directory.ts'
 import { chainRows, denyEntry, headOf } from '../fakes/entries.ts'
 
 const makeDirectory = useDirectories()
+const full = new Error('ENOSPC')
 let dir = ''
 beforeEach(() => {
   dir = makeDirectory()
@@ -49,7 +50,7 @@ const open = async (
   const file = {
     ...opened,
     append: async (note: string) => {
-      if (disk.isFull) throw new Error('ENOSPC')
+      if (disk.isFull) throw full
       await opened.append(note)
     },
   }
@@ -126,13 +127,12 @@ describe('checkpoints', () => {
   })
 
   test('that cannot be kept are told, and kept once they can', async () => {
-    const full = new Error('ENOSPC')
     const disk = { isFull: false }
     const { keeper, append, told } = await open({ disk })
     expect(keeper.check()).toEqual({ ok: true })
     disk.isFull = true
     await append(1, 1_000)
-    await expect.poll(() => told).toEqual([full])
+    await expect.poll(() => told).toMatchObject([{ cause: full }])
     expect(keeper.check()).toEqual({ ok: false, reason: 'ENOSPC' })
     expect(keeper.checkpoint()).toMatch(/\n0\n/)
     disk.isFull = false
@@ -144,7 +144,12 @@ describe('checkpoints', () => {
   })
 
   test('are needed to start', async () => {
-    await expect(open({ disk: { isFull: true } })).rejects.toThrow('ENOSPC')
+    await expect(open({ disk: { isFull: true } })).rejects.toMatchObject({
+      code: 'audit_unavailable',
+      message: 'The checkpoint of the log cannot be kept.',
+      detail: 'ENOSPC',
+      hint: 'make room where audit.checkpoints and dataDir are',
+    })
   })
 
   test('prove each entry, and that the log has only grown', async () => {
@@ -284,10 +289,13 @@ describe('the file of checkpoints', () => {
     const { keeper, append, store } = await open()
     await append(1, 5)
     await keeper.close()
-    appendFileSync(pathOf('checkpoints'), 'postern.example.com/log\n9\nAAAA')
+    appendFileSync(pathOf('checkpoints'), `postern.example.com/log\n9\n${'A'.repeat(999)}`)
     const again = await open({ store: await cutStore(store, 5) })
     await again.append(6, 7)
     await again.keeper.close()
+    const bytes = readFileSync(pathOf('checkpoints'))
+    const whole = splitNotes(bytes).map(({ note }) => `${note}\n`)
+    expect(bytes.toString()).toBe(whole.join(''))
     expect((await listCheckpoints()).map(({ size }) => size)).toEqual([0, 5, 7])
   })
 

@@ -34,6 +34,8 @@ TimeoutStopSec=15
 StateDirectory=postern
 StateDirectoryMode=0700
 ReadWritePaths=-${quote(paths.dataDir)}
+# Where audit.checkpoints or audit.copy name a file elsewhere, the directory it is in:
+#ReadWritePaths=/mnt/other
 UMask=0077
 
 # Memory holds the CA key: no core dump, no swap, no debugger, no new rights.
