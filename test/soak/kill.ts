@@ -1,0 +1,91 @@
+import { join } from 'node:path'
+import { createLoad, createWitness, type Received } from './client.ts'
+import { createDice, type Report, wait } from './report.ts'
+import { createWorld, end, spawnService } from './service.ts'
+
+/**
+ * Kills the service at random instants under load, and starts it again, without a hand in between.
+ * Every certificate that a client received must have exactly one entry, with its serial, key and
+ * principals, in a log that verifies. Each lane is a service of its own; lanes run side by side.
+ */
+export const runKill = async (options: {
+  readonly trials: number
+  readonly lanes?: number
+  readonly seed?: number
+  /** No trial begins after this many milliseconds. */
+  readonly within?: number
+}): Promise<Report> => {
+  const { trials, lanes = 2, seed = 1, within = Number.POSITIVE_INFINITY } = options
+  const end = performance.now() + within
+  let left = trials
+  const next = () => left > 0 && performance.now() < end && left-- > 0
+  const reports = await Promise.all(
+    Array.from({ length: lanes }, (_, lane) => runLane(seed + lane, next)),
+  )
+  const sum = (pick: (lane: Lane) => number) =>
+    reports.reduce((total, lane) => total + pick(lane), 0)
+  return {
+    name: 'kill',
+    figures: {
+      trials: trials - left,
+      'killed while starting': sum(({ early }) => early),
+      'certificates received': sum(({ received }) => received),
+      'entries read': sum(({ entries }) => entries),
+      seed,
+    },
+    violations: reports.flatMap(({ violations }) => violations),
+  }
+}
+
+interface Lane {
+  readonly early: number
+  readonly received: number
+  readonly entries: number
+  readonly violations: readonly string[]
+}
+
+const runLane = async (seed: number, next: () => boolean): Promise<Lane> => {
+  const dice = createDice(seed)
+  const world = await createWorld()
+  const witness = createWitness(join(world.dataDir, 'postern.db'))
+  const violations: string[] = []
+  const lane = { early: 0, received: 0 }
+  let first = 0
+  let pending: readonly Received[] = []
+  const check = async () => {
+    violations.push(...(await witness.read()))
+    lane.received += pending.length
+    for (const received of pending) {
+      const wrong = witness.judge(received)
+      if (wrong !== undefined) violations.push(wrong)
+    }
+    pending = []
+  }
+  try {
+    while (next()) {
+      // A token of its own for each trial: a long run outlives any of them.
+      const token = await world.issuer.mintFor('maya')
+      if (dice.isLikely(0.15)) {
+        lane.early++
+        const child = spawnService(world.dir)
+        await wait(dice.below(900))
+        await end(child, 'SIGKILL')
+      }
+      const service = await world.start()
+      await check()
+      const load = createLoad({ url: service.url, token, connections: 8, first })
+      if (dice.isLikely(0.75)) await load.hasReceived()
+      await wait(dice.below(150))
+      await service.kill()
+      first = await load.stop()
+      pending = load.received
+    }
+    await (await world.start()).stop()
+    await check()
+  } catch (error) {
+    violations.push(`a start needed a hand: ${error instanceof Error ? error.message : error}`)
+  } finally {
+    await world.remove()
+  }
+  return { ...lane, entries: witness.count(), violations }
+}

@@ -1,0 +1,118 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { verifyLog } from '../../src/audit/verify.ts'
+import { AppError } from '../../src/errors.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { createLoad } from './client.ts'
+import { createDisk, type Image } from './disk-image.ts'
+import { createDice, type Report, wait } from './report.ts'
+import { createWorld } from './service.ts'
+import { type Event, parseTrace, traceCommand } from './trace.ts'
+
+/**
+ * Cuts the power, on paper: every write, sync and rename of the log's files is recorded with strace
+ * while the service is under load, and so is every answer with a certificate. Then the files are
+ * built as they may lie on the disk after a cut at any sync and between: with nothing that was not
+ * synced, and with random parts of it. Each is opened as at a start, must verify, and must hold
+ * every certificate that had left by then.
+ */
+export const runPower = async (options: {
+  readonly certificates: number
+  /** Random cuts after each sync, beside the one that loses all. */
+  readonly cuts?: number
+  readonly seed?: number
+  /** No cut is made after this many milliseconds. */
+  readonly within?: number
+  /** Takes events out of the recording: what a service would leave that does not sync. */
+  readonly forget?: (event: Event) => boolean
+}): Promise<Report> => {
+  const { cuts = 2, seed = 1, within = Number.POSITIVE_INFINITY, forget = () => false } = options
+  const end = performance.now() + within
+  const { directory, events } = await record(options.certificates)
+  const dice = createDice(seed)
+  const disk = createDisk(directory)
+  const delivered: string[] = []
+  const violations: string[] = []
+  const figures = { events: events.length, syncs: 0, images: 0 }
+  const check = async (image: Image, at: number) => {
+    figures.images++
+    const wrong = await judge(image, delivered)
+    if (wrong !== undefined) violations.push(`cut after event ${at} of ${events.length}: ${wrong}`)
+  }
+  for (const [index, event] of events.entries()) {
+    if (forget(event)) continue
+    if (performance.now() > end) break
+    disk.apply(event)
+    if (event.kind === 'deliver') delivered.push(event.serial)
+    if (event.kind === 'synced') figures.syncs++
+    const next = events[index + 1]
+    // All that may be lost is there just before the sync that would save it.
+    const isBoundary = event.kind === 'synced' || next?.kind === 'sync' || next === undefined
+    if (!isBoundary) continue
+    await check(disk.cut(), index)
+    for (let n = 0; n < cuts; n++) await check(disk.cut(dice), index)
+  }
+  return {
+    name: 'power',
+    figures: { ...figures, 'certificates delivered': delivered.length, seed },
+    violations,
+  }
+}
+
+const record = async (certificates: number) => {
+  const world = await createWorld()
+  const trace = join(world.dir, 'trace')
+  // Whoever makes the directory sees to it that it stays.
+  mkdirSync(world.dataDir, { mode: 0o700 })
+  try {
+    const service = await world.start({ wrapper: traceCommand(trace) })
+    const token = await world.issuer.mintFor('maya')
+    const load = createLoad({ url: service.url, token, connections: 3, first: 0 })
+    while (load.received.length < certificates) await wait(20)
+    await load.stop()
+    const exit = new Promise((resolve) => service.child.once('exit', resolve))
+    process.kill(service.pid, 'SIGTERM')
+    await exit
+    const events = parseTrace(readFileSync(trace, 'latin1'), world.dataDir)
+    const delivered = events.filter(({ kind }) => kind === 'deliver').length
+    if (delivered !== load.received.length) {
+      throw new Error(`${load.received.length} certificates came, the trace shows ${delivered}`)
+    }
+    return { directory: world.dataDir, events: events.filter(isKept) }
+  } finally {
+    await world.remove()
+  }
+}
+
+/** The index of the write-ahead log lies in shared memory and the lock holds no data: both are made anew. */
+const isKept = (event: Event): boolean =>
+  event.kind === 'deliver' || !/(-shm|postern\.lock(-journal)?)$/.test(event.path)
+
+const judge = async (image: Image, delivered: readonly string[]): Promise<string | undefined> => {
+  const dir = mkdtempSync(join(tmpdir(), 'postern-power-'))
+  try {
+    for (const [path, bytes] of image) {
+      writeFileSync(join(dir, basename(path)), bytes, { mode: 0o600 })
+    }
+    const store = await openSqlite(join(dir, 'postern.db'))
+    try {
+      const found = new Set<string>()
+      const verdict = await verifyLog(async (from, limit) => {
+        const rows = await store.read(from, limit)
+        for (const { body } of rows) found.add(/"serial":"(\d+)"/.exec(body)?.[1] ?? '')
+        return rows
+      })
+      if (!verdict.ok) return `entry ${verdict.seq}: ${verdict.reason}`
+      const lost = delivered.filter((serial) => !found.has(serial))
+      return lost.length === 0 ? undefined : `${lost.length} delivered certificates have no entry`
+    } finally {
+      await store.close()
+    }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return `the log does not open: ${error.detail ?? error.message}`
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}
