@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Clock } from '../../src/lib/clock.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
 import { run } from '../fakes/process.ts'
 
@@ -64,10 +65,12 @@ export const createWorld = async (
     readonly dataDir?: string
     /** Lines of postern.yaml. Default: no limit on how often somebody may ask. */
     readonly config?: string
+    /** The issuer's, for its tokens. */
+    readonly clock?: Clock
   } = {},
 ): Promise<World> => {
   const dir = mkdtempSync(join(tmpdir(), 'postern-soak-'))
-  const issuer = await startOidcIssuer()
+  const issuer = await startOidcIssuer(options.clock === undefined ? {} : { clock: options.clock })
   const dataDir = options.dataDir ?? join(dir, 'data')
   const config = options.config ?? 'limits: { perAddress: off, perIdentity: off }'
   mkdirSync(join(dir, 'policies'), { mode: 0o700 })
