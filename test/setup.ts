@@ -5,6 +5,7 @@ import { ensurePackages } from './tools.ts'
  * missing and can't be installed ends the run, by the name of its package.
  */
 export default (): Promise<void> =>
-  ensurePackages(['curl', 'openssh-client', 'openssh-server', 'openssh-tests'], (line) =>
-    process.stderr.write(`${line}\n`),
+  ensurePackages(
+    ['curl', 'openssh-client', 'openssh-server', 'openssh-tests', 'strace', 'libfaketime'],
+    (line) => process.stderr.write(`${line}\n`),
   )

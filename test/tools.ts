@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 
 /** How a program ended. */
@@ -61,6 +69,12 @@ const isExecutable = (path: string): boolean => {
 /** OpenSSH's own software authenticator: a FIDO key without hardware. */
 export const authenticator = '/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so'
 
+/** The library that lets a process see another clock, under the directory of the machine's own architecture. */
+export const findFaketime = (): string | undefined =>
+  readdirSync('/usr/lib')
+    .map((name) => join('/usr/lib', name, 'faketime/libfaketimeMT.so.1'))
+    .find((path) => existsSync(path))
+
 /** Debian's packages, and how each shows that it is there. */
 const packages = {
   curl: () => findProgram('curl') !== undefined,
@@ -68,6 +82,8 @@ const packages = {
     findProgram('ssh') !== undefined && findProgram('ssh-keygen') !== undefined,
   'openssh-server': () => findProgram('sshd') !== undefined,
   'openssh-tests': () => existsSync(authenticator),
+  strace: () => findProgram('strace') !== undefined,
+  libfaketime: () => findFaketime() !== undefined,
 } as const satisfies Record<string, () => boolean>
 
 export type Package = keyof typeof packages

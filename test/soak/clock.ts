@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseCertificate } from '../../src/ssh/certificate.ts'
+import { findFaketime } from '../tools.ts'
 import { createAsk, createClient, createWitness, type Received } from './client.ts'
 import { createDice, type Report, wait } from './report.ts'
 import { createWorld, type Running } from './service.ts'
@@ -11,12 +12,6 @@ const day = 86_400
 const trustedStep = 5 * minute
 const backdate = 60
 const ttl = 5 * minute
-
-/** Debian's libfaketime, by the machine's own architecture. */
-export const findFaketime = (): string | undefined =>
-  readdirSync('/usr/lib')
-    .map((name) => join('/usr/lib', name, 'faketime/libfaketimeMT.so.1'))
-    .find((path) => existsSync(path))
 
 /**
  * Sets the clock under a running service, and between two runs of it. A certificate is valid only
@@ -70,8 +65,7 @@ export const runClock = async (options: {
       const { certificate } = JSON.parse(answer.body) as { readonly certificate: string }
       received.push({ ask: asked, certificate })
       const { validAfter, validBefore } = parseCertificate(certificate)
-      const isInside =
-        Number(validAfter) >= before - backdate && Number(validBefore) <= after + ttl
+      const isInside = Number(validAfter) >= before - backdate && Number(validBefore) <= after + ttl
       if (!isInside) violations.push(`${when}: valid from ${validAfter} to ${validBefore}`)
       if (!isTrusted) violations.push(`${when}: issued`)
     } else if (answer?.status === 503 && code === 'clock_untrusted') {

@@ -62,13 +62,15 @@ export const createDisk = (directory: string) => {
           return
         }
         case 'unlink':
-          return rename((all) => void all.delete(event.path))
+          rename((all) => void all.delete(event.path))
+          return
         case 'rename':
-          return rename((all) => {
+          rename((all) => {
             const file = all.get(event.path)
             all.delete(event.path)
             if (file !== undefined) all.set(event.to, file)
           })
+          return
         case 'write':
         case 'truncate': {
           const file = fileAt(event.path)
@@ -82,7 +84,8 @@ export const createDisk = (directory: string) => {
           )
           return
         case 'synced':
-          return finishSync(event.path)
+          finishSync(event.path)
+          return
         case 'deliver':
       }
     },

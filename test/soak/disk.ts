@@ -2,13 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../fakes/process.ts'
-import {
-  type Answer,
-  createAsk,
-  createClient,
-  createWitness,
-  type Received,
-} from './client.ts'
+import { type Answer, createAsk, createClient, createWitness, type Received } from './client.ts'
 import { type Report, wait } from './report.ts'
 import { createWorld, type Running, type World } from './service.ts'
 
@@ -25,9 +19,10 @@ const inject = (name: string, calls: string, what: string): Fault => ({
   begin: async ({ pid }) => {
     const tracer = spawn(
       'strace',
-      ['-f', '-p', String(pid), '-o', '/dev/null', '-e', `trace=${calls}`].concat(
-        ['-e', `inject=${calls}:${what}`],
-      ),
+      ['-f', '-p', String(pid), '-o', '/dev/null', '-e', `trace=${calls}`].concat([
+        '-e',
+        `inject=${calls}:${what}`,
+      ]),
       { stdio: ['ignore', 'ignore', 'pipe'] },
     )
     const ended = new Promise<void>((resolve) => tracer.once('exit', () => resolve()))
@@ -97,7 +92,9 @@ export const runDisk = async (options: {
   const mounts = mayMount()
   const results = [
     await breakDisk([...injected, ...(options.withStall ? [stalled] : [])], options.broken),
-    ...(mounts ? [await withSmallDisk((dataDir) => breakDisk([filled], options.broken, dataDir))] : []),
+    ...(mounts
+      ? [await withSmallDisk((dataDir) => breakDisk([filled], options.broken, dataDir))]
+      : []),
   ]
   const slowest = results.flatMap(({ recovered }) => recovered)
   return {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../src/lib/clock.ts'
-import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
+import { type OidcIssuer, type Person, startOidcIssuer } from '../fakes/oidc.ts'
 import { run } from '../fakes/process.ts'
 
 /** A directory with all that the service needs, which outlives each of its processes. */
@@ -65,16 +65,23 @@ export const createWorld = async (
     readonly dataDir?: string
     /** Lines of postern.yaml. Default: no limit on how often somebody may ask. */
     readonly config?: string
+    /** A policy in place of the one rule `soak`. */
+    readonly policy?: (issuer: string) => string
+    readonly people?: Readonly<Record<string, Person>>
     /** The issuer's, for its tokens. */
     readonly clock?: Clock
   } = {},
 ): Promise<World> => {
   const dir = mkdtempSync(join(tmpdir(), 'postern-soak-'))
-  const issuer = await startOidcIssuer(options.clock === undefined ? {} : { clock: options.clock })
+  const issuer = await startOidcIssuer({
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.people === undefined ? {} : { people: options.people }),
+  })
+  const { policy = formatPolicy } = options
   const dataDir = options.dataDir ?? join(dir, 'data')
   const config = options.config ?? 'limits: { perAddress: off, perIdentity: off }'
   mkdirSync(join(dir, 'policies'), { mode: 0o700 })
-  writeFileSync(join(dir, 'policies', 'soak.yaml'), formatPolicy(issuer.issuer), { mode: 0o600 })
+  writeFileSync(join(dir, 'policies', 'soak.yaml'), policy(issuer.issuer), { mode: 0o600 })
   writeFileSync(join(dir, 'postern.yaml'), formatConfig(issuer.issuer, dataDir, config), {
     mode: 0o600,
   })

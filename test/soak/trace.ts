@@ -11,7 +11,8 @@ export type Event =
 const calls =
   'openat,pwrite64,pwritev,write,writev,sendto,sendmsg,fsync,fdatasync,ftruncate,rename,unlink'
 /** Calls that this reader would not understand: where one is seen the run means nothing. */
-const unread = 'sync_file_range,fallocate,renameat,renameat2,unlinkat,copy_file_range,io_uring_enter'
+const unread =
+  'sync_file_range,fallocate,renameat,renameat2,unlinkat,copy_file_range,io_uring_enter'
 const longest = 64 * 1024
 
 /** Runs a program under strace, which writes to `path` what parseTrace reads. */
@@ -76,7 +77,9 @@ const parseCall = (name: string, args: string, directory: string): readonly Even
   const numbers = args.match(/-?\d+/g) ?? []
   switch (name) {
     case 'pwrite64':
-      return [{ kind: 'write', path, at: Number(numbers.at(-1)), data: Buffer.from(first, 'latin1') }]
+      return [
+        { kind: 'write', path, at: Number(numbers.at(-1)), data: Buffer.from(first, 'latin1') },
+      ]
     case 'ftruncate':
       return [{ kind: 'truncate', path, length: Number(numbers.at(-1)) }]
     case 'fsync':
