@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { Dice } from './report.ts'
 import type { Event } from './trace.ts'
 
@@ -25,10 +26,11 @@ const sector = 512
  * file was synced, a name once its directory was. Until then each write may be there or not, in any
  * order, and in part; names come in their own order.
  */
-export const createDisk = (directory: string) => {
+export const createDisk = () => {
   const names: Names = new Map()
   const durableNames: Names = new Map()
-  let namings: readonly Naming[] = []
+  /** By directory. */
+  const namings = new Map<string, readonly Naming[]>()
   /** How much was pending when the running sync of a path began: that much it covers. */
   const covered = new Map<string, number>()
 
@@ -37,18 +39,23 @@ export const createDisk = (directory: string) => {
     if (file === undefined) throw new Error(`${path} was written before it was made`)
     return file
   }
-  const rename = (naming: Naming) => {
+  const listNamings = (directory: string) => namings.get(directory) ?? []
+  const rename = (path: string, naming: Naming) => {
     naming(names)
-    namings = [...namings, naming]
+    namings.set(dirname(path), [...listNamings(dirname(path)), naming])
+  }
+  const add = (path: string, event: Change) => {
+    const file = fileAt(path)
+    file.pending = [...file.pending, event]
   }
   const finishSync = (path: string) => {
     const count = covered.get(path) ?? 0
-    if (path === directory) {
-      for (const naming of namings.slice(0, count)) naming(durableNames)
-      namings = namings.slice(count)
+    const file = names.get(path)
+    if (file === undefined) {
+      for (const naming of listNamings(path).slice(0, count)) naming(durableNames)
+      namings.set(path, listNamings(path).slice(count))
       return
     }
-    const file = fileAt(path)
     file.durable = applyChanges(file.durable, file.pending.slice(0, count))
     file.pending = file.pending.slice(count)
   }
@@ -58,31 +65,31 @@ export const createDisk = (directory: string) => {
       switch (event.kind) {
         case 'create': {
           const file: File = { durable: Buffer.alloc(0), pending: [] }
-          if (!names.has(event.path)) rename((all) => void all.set(event.path, file))
+          if (!names.has(event.path)) rename(event.path, (all) => void all.set(event.path, file))
           return
         }
         case 'unlink':
-          rename((all) => void all.delete(event.path))
+          rename(event.path, (all) => void all.delete(event.path))
           return
         case 'rename':
-          rename((all) => {
+          rename(event.path, (all) => {
             const file = all.get(event.path)
             all.delete(event.path)
             if (file !== undefined) all.set(event.to, file)
           })
           return
         case 'write':
-        case 'truncate': {
-          const file = fileAt(event.path)
-          file.pending = [...file.pending, event]
+        case 'truncate':
+          add(event.path, event)
+          return
+        case 'append':
+          add(event.path, { ...event, kind: 'write', at: lengthOf(fileAt(event.path)) })
+          return
+        case 'sync': {
+          const pending = names.get(event.path)?.pending ?? listNamings(event.path)
+          covered.set(event.path, pending.length)
           return
         }
-        case 'sync':
-          covered.set(
-            event.path,
-            event.path === directory ? namings.length : fileAt(event.path).pending.length,
-          )
-          return
         case 'synced':
           finishSync(event.path)
           return
@@ -92,7 +99,9 @@ export const createDisk = (directory: string) => {
     /** Only what was synced; or, with dice, with some of what was not. */
     cut(dice?: Dice): Image {
       const found: Names = new Map(durableNames)
-      for (const naming of namings.slice(0, dice?.below(namings.length + 1) ?? 0)) naming(found)
+      for (const list of namings.values()) {
+        for (const naming of list.slice(0, dice?.below(list.length + 1) ?? 0)) naming(found)
+      }
       return new Map(
         [...found].map(([path, { durable, pending }]) => [
           path,
@@ -102,6 +111,8 @@ export const createDisk = (directory: string) => {
     },
   })
 }
+
+const lengthOf = ({ durable, pending }: File): number => applyChanges(durable, pending).length
 
 const applyChanges = (bytes: Buffer, changes: readonly Change[]): Buffer => {
   let length = bytes.length

@@ -1,8 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
+import { checkTail, openEvidence } from '../../src/app/evidence.ts'
+import type { Store } from '../../src/audit/store.ts'
 import { verifyLog } from '../../src/audit/verify.ts'
+import { type Config, loadConfig } from '../../src/config.ts'
 import { AppError } from '../../src/errors.ts'
+import { createLogger } from '../../src/lib/log.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { createLoad } from './client.ts'
 import { createDisk, type Image } from './disk-image.ts'
@@ -29,15 +33,15 @@ export const runPower = async (options: {
 }): Promise<Report> => {
   const { cuts = 2, seed = 1, within = Number.POSITIVE_INFINITY, forget = () => false } = options
   const end = performance.now() + within
-  const { directory, events } = await record(options.certificates)
+  const { config, events } = await record(options.certificates)
   const dice = createDice(seed)
-  const disk = createDisk(directory)
+  const disk = createDisk()
   const delivered: string[] = []
   const violations: string[] = []
   const figures = { events: events.length, syncs: 0, images: 0 }
   const check = async (image: Image, at: number) => {
     figures.images++
-    const wrong = await judge(image, delivered)
+    const wrong = await judge(image, config, delivered)
     if (wrong !== undefined) violations.push(`cut after event ${at} of ${events.length}: ${wrong}`)
   }
   for (const [index, event] of events.entries()) {
@@ -79,7 +83,12 @@ const record = async (certificates: number) => {
     if (delivered !== load.received.length) {
       throw new Error(`${load.received.length} certificates came, the trace shows ${delivered}`)
     }
-    return { directory: world.dataDir, events: events.filter(isKept) }
+    const { config } = await loadConfig({
+      file: join(world.dir, 'postern.yaml'),
+      env: {},
+      cwd: world.dir,
+    })
+    return { config, events: events.filter(isKept) }
   } finally {
     await world.remove()
   }
@@ -89,30 +98,47 @@ const record = async (certificates: number) => {
 const isKept = (event: Event): boolean =>
   event.kind === 'deliver' || !/(-shm|postern\.lock(-journal)?)$/.test(event.path)
 
-const judge = async (image: Image, delivered: readonly string[]): Promise<string | undefined> => {
+/** What a start would find wrong, or has been lost. */
+const judge = async (
+  image: Image,
+  config: Config,
+  delivered: readonly string[],
+): Promise<string | undefined> => {
   const dir = mkdtempSync(join(tmpdir(), 'postern-power-'))
   try {
     for (const [path, bytes] of image) {
-      writeFileSync(join(dir, basename(path)), bytes, { mode: 0o600 })
+      const copy = join(dir, relative(config.dataDir, path))
+      mkdirSync(dirname(copy), { recursive: true, mode: 0o700 })
+      writeFileSync(copy, bytes, { mode: 0o600 })
     }
     const store = await openSqlite(join(dir, 'postern.db'))
     try {
       const found = new Set<string>()
-      const verdict = await verifyLog(async (from, limit) => {
-        const rows = await store.read(from, limit)
+      const verdict = await verifyLog(async (seq, limit) => {
+        const rows = await store.read(seq, limit)
         for (const { body } of rows) found.add(/"serial":"(\d+)"/.exec(body)?.[1] ?? '')
         return rows
       })
       if (!verdict.ok) return `entry ${verdict.seq}: ${verdict.reason}`
       const lost = delivered.filter((serial) => !found.has(serial))
-      return lost.length === 0 ? undefined : `${lost.length} delivered certificates have no entry`
+      if (lost.length > 0) return `${lost.length} delivered certificates have no entry`
+      await openAsAtStart(store, config, dir)
+      return undefined
     } finally {
       await store.close()
     }
   } catch (error) {
     if (!(error instanceof AppError)) throw error
-    return `the log does not open: ${error.detail ?? error.message}`
+    return `the service would not start: ${error.message} (${error.detail})`
   } finally {
     rmSync(dir, { recursive: true })
   }
+}
+
+/** The steps of a start that look back: the newest entries, and the checkpoints that speak of them. */
+const openAsAtStart = async (store: Store, given: Config, dataDir: string): Promise<void> => {
+  await checkTail(store)
+  const config = { ...given, dataDir, audit: { checkpoints: join(dataDir, 'checkpoints') } }
+  const logger = createLogger('error', { write: () => {} })
+  await (await openEvidence({ config, store, logger, accepted: {} })).close()
 }

@@ -2,6 +2,7 @@
 export type Event =
   | { readonly kind: 'create' | 'unlink' | 'sync' | 'synced'; readonly path: string }
   | { readonly kind: 'write'; readonly path: string; readonly at: number; readonly data: Buffer }
+  | { readonly kind: 'append'; readonly path: string; readonly data: Buffer }
   | { readonly kind: 'truncate'; readonly path: string; readonly length: number }
   | { readonly kind: 'rename'; readonly path: string; readonly to: string }
   /** An answer with a certificate is on its way out: from here on it counts as received. */
@@ -80,6 +81,9 @@ const parseCall = (name: string, args: string, directory: string): readonly Even
       return [
         { kind: 'write', path, at: Number(numbers.at(-1)), data: Buffer.from(first, 'latin1') },
       ]
+    case 'write':
+      // Whoever writes without a place has just made the file, or opened it to append.
+      return [{ kind: 'append', path, data: Buffer.from(first, 'latin1') }]
     case 'ftruncate':
       return [{ kind: 'truncate', path, length: Number(numbers.at(-1)) }]
     case 'fsync':
