@@ -14,6 +14,7 @@ import type { Logger } from '../lib/log.ts'
 import type { Bindings } from './context.ts'
 import { formatProblem, formatProblemHeaders, toAppError } from './errors.ts'
 import { formatUrl, openPlace, type Place } from './place.ts'
+import { createStrangers } from './strangers.ts'
 
 /** How long a peer may take; all in milliseconds. */
 export interface Deadlines {
@@ -136,12 +137,20 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
   server.maxConnections = maxConnections
   // Node's own list leaves out who has not yet finished a TLS handshake.
   const sockets = new Set<Socket>()
+  const strangers = createStrangers()
   server.on('connection', (socket) => {
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    const forget = strangers.add(socket)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      forget()
+    })
   })
+  server.prependListener('request', ({ socket }) => strangers.remove(socket))
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    // Who has said nothing is told nothing: thousands may have to be let go in one moment.
+    const isSilent = socket.bytesRead === 0
+    if (isSilent || error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else answerByHand(socket, ...(parserErrors[error.code ?? ''] ?? malformed))
   })
   server.on('connect', (_request, socket: Socket) => {

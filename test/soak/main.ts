@@ -1,0 +1,76 @@
+/**
+ * `npm run soak`: the service is killed, robbed of its disk, its power and its clock, flooded, and
+ * asked at random, for as long as it is told. Ends with 1 where anything was lost.
+ *
+ *   npm run soak -- [--minutes 60] [--only kill,power,disk,clock,overload,property] [--seed 1] [--json]
+ *
+ * test/soak/README.md says what each run does and what it does not show.
+ */
+import { parseArgs } from 'node:util'
+import { ensurePackages } from '../tools.ts'
+import { runClock } from './clock.ts'
+import { runDisk } from './disk.ts'
+import { runKill } from './kill.ts'
+import { runOverload } from './overload.ts'
+import { runPower } from './power.ts'
+import { runProperty } from './property.ts'
+import type { Report } from './report.ts'
+
+interface Given {
+  readonly seed: number
+  /** Milliseconds. */
+  readonly within: number
+}
+
+/** Each run at its full size, and its share of the time where all of them run. */
+const runs: Readonly<
+  Record<string, { readonly share: number; readonly run: (given: Given) => Promise<Report> }>
+> = {
+  kill: { share: 0.5, run: (given) => runKill({ trials: 2_000, ...given }) },
+  power: { share: 0.1, run: (given) => runPower({ certificates: 1_500, cuts: 4, ...given }) },
+  disk: { share: 0.03, run: () => runDisk({ broken: 5_000, withStall: true }) },
+  clock: { share: 0.07, run: (given) => runClock({ steps: 1_000, withSettling: true, ...given }) },
+  overload: { share: 0.05, run: () => runOverload({ seconds: 20, idle: 10_000, slow: 1_000 }) },
+  property: { share: 0.25, run: (given) => runProperty({ requests: 1_000_000, ...given }) },
+}
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '60' },
+    only: { type: 'string', default: Object.keys(runs).join() },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const minutes = Number(values.minutes)
+const seed = Number(values.seed)
+const names = values.only.split(',')
+if (!(minutes > 0) || !Number.isInteger(seed) || names.some((name) => !Object.hasOwn(runs, name))) {
+  process.stderr.write(
+    `usage: npm run soak -- [--minutes 60] [--only ${Object.keys(runs).join()}] [--seed 1] [--json]\n`,
+  )
+  process.exit(2)
+}
+
+await ensurePackages(['openssh-client', 'strace', 'libfaketime'], (line) =>
+  process.stderr.write(`${line}\n`),
+)
+const chosen = names.flatMap((name) => runs[name] ?? [])
+const whole = chosen.reduce((sum, { share }) => sum + share, 0)
+const reports: Report[] = []
+for (const { share, run } of chosen) {
+  const report = await run({ seed, within: (minutes * 60_000 * share) / whole })
+  reports.push(report)
+  if (!values.json) process.stdout.write(formatReport(report))
+}
+if (values.json) process.stdout.write(`${JSON.stringify(reports)}\n`)
+process.exitCode = reports.every(({ violations }) => violations.length === 0) ? 0 : 1
+
+function formatReport({ name, figures, violations }: Report): string {
+  const lines = [
+    `${name}: ${violations.length} violations`,
+    ...Object.entries(figures).map(([what, count]) => `  ${what}: ${count}`),
+    ...violations.slice(0, 20).map((text) => `  VIOLATION ${text}`),
+  ]
+  return `${lines.join('\n')}\n`
+}
