@@ -32,7 +32,7 @@ export const runOverload = async (options: {
   const { seconds, slow, p99 = 250 } = options
   const idle = Math.min(options.idle, readFileLimit() - slow - 1_000)
   const world = await createWorld({
-    config: 'limits: { perAddress: 120/m, perIdentity: 6000/m, inFlight: 64 }',
+    config: 'limits: { perAddress: 30/m, perIdentity: 6000/m, inFlight: 64 }',
   })
   const violations: string[] = []
   try {
