@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { createLoad, createWitness, type Received } from './client.ts'
 import { createDice, type Report, wait } from './report.ts'
-import { createWorld, end, spawnService } from './service.ts'
+import { createWorld, end, type Running, spawnService } from './service.ts'
 
 /**
  * Kills the service at random instants under load, and starts it again, without a hand in between.
  * Every certificate that a client received must have exactly one entry, with its serial, key and
- * principals, in a log that verifies. Each lane is a service of its own; lanes run side by side.
+ * principals, in a log that verifies. At the end it is stopped by SIGTERM under load. Each lane is a service of its own; lanes run side by side.
  */
 export const runKill = async (options: {
   readonly trials: number
@@ -80,7 +80,14 @@ const runLane = async (seed: number, next: () => boolean): Promise<Lane> => {
       first = await load.stop()
       pending = load.received
     }
-    await (await world.start()).stop()
+    const service = await world.start()
+    await check()
+    const { received, violations: faults } = await stopUnderLoad(service, {
+      token: await world.issuer.mintFor('maya'),
+      first,
+    })
+    violations.push(...faults)
+    pending = received
     await check()
   } catch (error) {
     violations.push(`a start needed a hand: ${error instanceof Error ? error.message : error}`)
@@ -88,4 +95,30 @@ const runLane = async (seed: number, next: () => boolean): Promise<Lane> => {
     await world.remove()
   }
   return { ...lane, entries: witness.count(), violations }
+}
+
+/** How long a stop may take, in milliseconds. */
+const stopWithin = 10_000
+
+/** SIGTERM in the middle of work: what was begun is finished and on the record, or refused. */
+const stopUnderLoad = async (
+  service: Running,
+  { token, first }: { readonly token: string; readonly first: number },
+) => {
+  const load = createLoad({ url: service.url, token, connections: 8, first })
+  await load.hasReceived()
+  const asked = performance.now()
+  const code = await service.stop()
+  const millis = performance.now() - asked
+  await load.stop()
+  const odd = [...load.statuses.keys()].filter((status) => status !== 201 && status !== 503)
+  const facts: readonly (readonly [string, boolean])[] = [
+    [`a stop ended with ${code}`, code === 0],
+    [`a stop took ${millis} ms`, millis < stopWithin],
+    [`at a stop somebody was answered ${odd.join()}`, odd.length === 0],
+  ]
+  return {
+    received: load.received,
+    violations: facts.filter(([, holds]) => !holds).map(([text]) => text),
+  }
 }
