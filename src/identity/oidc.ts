@@ -82,6 +82,7 @@ export const createOidcProvider = (
 
   return Object.freeze({
     name: `oidc ${issuer}`,
+    issuer,
     claims: (token: string) => findIssuer(token) === issuer,
     async authenticate(token: string) {
       const identity = await verify(token)

@@ -82,6 +82,24 @@ describe('the pool', () => {
     )
   })
 
+  test('reads a token for one of a thousand issuers as often as for the only one', async () => {
+    let asked = 0
+    const create = (issuer: string): Provider => ({
+      name: issuer,
+      issuer,
+      claims: () => {
+        asked++
+        return false
+      },
+      authenticate: () => Promise.reject(new Error('nobody asks it')),
+      check: async () => ({ ok: true }),
+    })
+    const many = Array.from({ length: 1000 }, (_, n) => create(`https://idp-${n}.example.com`))
+    const large = createPool([...many, createTestProvider(first, clock)])
+    expect((await large.authenticate(await first.mint())).identity.issuer).toBe(first.issuer)
+    expect(asked).toBe(0)
+  })
+
   test('says of each provider how it is', async () => {
     server.switches.trouble.checkToken = 'bad-credentials'
     expect(await pool.check()).toEqual([
