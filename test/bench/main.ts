@@ -2,91 +2,140 @@
  * `npm run bench`: certificates per second and CPU per certificate, end to end over HTTP with the log
  * on, beside the floor measured in the same run on the same Node. Prints; asserts nothing.
  *
- *   npm run bench -- [--seconds 10] [--connections 16] [--json]
+ *   npm run bench -- [--seconds 10] [--connections 1,16,64] [--json]
+ *   npm run bench -- --growth [--entries 1000000] [--seconds 5] [--rounds 3] [--only log,rules,issuers] [--json]
+ *   npm run bench -- --against URL [--adapter FILE] [--pid PID] [--issuer-port 9000] [--json]
  *
- * test/bench/README.md says how each figure is made and what it does not show.
+ * README.md beside this says how each figure is made and what it does not show.
  */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { measureFloor } from './floor.ts'
-import { measureLoad } from './load.ts'
-import { startService } from './service.ts'
+import { measureGithub } from './github.ts'
+import { measureGrowth } from './growth.ts'
+import { startIssuers } from './issuer.ts'
+import { type Load, measureLoad, measureRate } from './load.ts'
+import { createSite, startService } from './service.ts'
+import { formatFound, formatGithub, formatGrowth, formatLoads, type NamedLoad } from './table.ts'
+import { type Adapter, readProcess, type Target } from './target.ts'
 
 const { values } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '10' },
+    seconds: { type: 'string' },
     connections: { type: 'string', default: '1,16,64' },
     json: { type: 'boolean', default: false },
+    growth: { type: 'boolean', default: false },
+    entries: { type: 'string', default: '1000000' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: 'log,rules,issuers' },
+    against: { type: 'string' },
+    adapter: { type: 'string', default: `${import.meta.dirname}/adapters/postern.ts` },
+    pid: { type: 'string' },
+    'issuer-port': { type: 'string', default: '0' },
+    key: { type: 'string' },
   },
 })
-const seconds = Number(values.seconds)
-const counts = values.connections.split(',').map(Number)
-if (!(seconds > 0) || counts.some((count) => !Number.isInteger(count) || count < 1)) {
-  process.stderr.write('usage: npm run bench -- [--seconds 10] [--connections 1,16,64] [--json]\n')
+const seconds = Number(values.seconds ?? (values.growth ? 5 : 10))
+const connections = values.connections.split(',').map(Number)
+const [entries, rounds] = [Number(values.entries), Number(values.rounds)]
+const isWhole = (value: number) => Number.isInteger(value) && value > 0
+if (!(seconds > 0) || ![...connections, entries, rounds].every(isWhole)) {
+  process.stderr.write('usage: the head of test/bench/main.ts lists the options\n')
   process.exit(2)
 }
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
+const print = (report: object, table: string) =>
+  process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : table)
 
-say('floor: one ES256 verification and one Ed25519 signature, one thread …')
-const floor = await measureFloor(Math.min(seconds, 5))
-const service = await startService()
-const rows = []
-try {
-  const idleRss = service.readUsage().rssBytes
+/** The loads in turn, after a warm-up; `floor` in microseconds. */
+const measureTarget = async (target: Target, floor: number) => {
   say('warming up …')
-  await measureLoad(service, { connections: 16, seconds: 2 })
-  for (const connections of counts) {
-    say(`load: ${connections} connections for ${seconds} s, a distinct token each …`)
-    rows.push({ connections, ...(await measureLoad(service, { connections, seconds })) })
+  await measureLoad(target, { connections: 16, seconds: 2 })
+  const loads: NamedLoad[] = []
+  const add = (name: string, load: Load) =>
+    loads.push({ name, ...load, ratio: load.cpuMicros / floor })
+  for (const count of connections) {
+    say(`${count} connections for ${seconds} s, a distinct token each …`)
+    add(`${count} connections`, await measureLoad(target, { connections: count, seconds }))
   }
-  const report = {
-    node: process.version,
-    floorMicros: floor.cpuMicros,
-    idleRssMiB: idleRss / 2 ** 20,
-    load: rows.map((row) => ({ ...row, ratio: row.cpuMicros / floor.cpuMicros })),
-  }
-  process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatTable(report))
-} finally {
-  await service.stop()
+  say(`50 a second for ${seconds} s …`)
+  add('50 a second', await measureRate(target, { perSecond: 50, seconds: Math.ceil(seconds) }))
+  return loads
 }
 
-function formatTable(report: {
-  readonly node: string
-  readonly floorMicros: number
-  readonly idleRssMiB: number
-  readonly load: readonly (Awaited<ReturnType<typeof measureLoad>> & {
-    readonly connections: number
-    readonly ratio: number
-  })[]
-}): string {
-  const cells = [
-    [
-      'connections',
-      'certificates/s',
-      'p50 ms',
-      'p99 ms',
-      'CPU µs each',
-      '× floor',
-      'RSS MiB',
-      'failed',
-    ],
-    ...report.load.map((row) => [
-      String(row.connections),
-      row.perSecond.toFixed(0),
-      row.p50Millis.toFixed(1),
-      row.p99Millis.toFixed(1),
-      row.cpuMicros.toFixed(0),
-      row.ratio.toFixed(2),
-      (row.rssBytes / 2 ** 20).toFixed(0),
-      String(row.failed),
-    ]),
-  ]
-  const widths =
-    cells[0]?.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0))) ?? []
-  const table = cells.map((row) => row.map((cell, at) => cell.padStart(widths[at] ?? 0)).join('  '))
-  return [
-    `node ${report.node}; floor ${report.floorMicros.toFixed(0)} µs; idle RSS ${report.idleRssMiB.toFixed(0)} MiB`,
-    ...table,
-    '',
-  ].join('\n')
+const measureFloorMicros = async () => {
+  say('floor: one ES256 verification and one Ed25519 signature, one thread …')
+  return (await measureFloor(Math.min(seconds, 5))).cpuMicros
+}
+const formatHead = (floor: number) => `node ${process.version}; floor ${floor.toFixed(0)} µs`
+
+if (values.growth) {
+  const { growth, found } = await measureGrowth({
+    entries,
+    seconds,
+    rounds,
+    only: values.only.split(','),
+    say,
+  })
+  print(
+    { node: process.version, growth, found },
+    `${formatGrowth(growth)}${found.length === 0 ? '' : `\n${formatFound(found)}`}`,
+  )
+} else if (values.against !== undefined) {
+  await measureOther(values.against)
+} else {
+  await measureOurs()
+}
+
+async function measureOurs(): Promise<void> {
+  const delayMillis = 100
+  const floor = await measureFloorMicros()
+  const site = await createSite()
+  const service = await startService(site)
+  try {
+    const idleRss = service.readUsage().rssBytes
+    const loads = await measureTarget(service, floor)
+    say(`beside a GitHub that answers in ${delayMillis} ms …`)
+    const github = await measureGithub({ delayMillis, seconds: Math.min(5, Math.ceil(seconds)) })
+    print(
+      { node: process.version, floorMicros: floor, idleRssMiB: idleRss / 2 ** 20, loads, github },
+      `${formatHead(floor)}; idle RSS ${(idleRss / 2 ** 20).toFixed(0)} MiB; ready in ${service.readyMillis.toFixed(0)} ms\n${formatLoads(loads)}\n${formatGithub(delayMillis, github)}`,
+    )
+  } finally {
+    await service.stop()
+    site.remove()
+  }
+}
+
+/** Another server, that takes the tokens of our issuer: the first line says what it must trust. */
+async function measureOther(url: string): Promise<void> {
+  const { adapter } = (await import(pathToFileURL(resolve(values.adapter)).href)) as {
+    readonly adapter: Adapter
+  }
+  const issuers = await startIssuers(1, Number(values['issuer-port']))
+  say(`the server must take tokens of ${issuers.urls[0]} for the audience postern-bench`)
+  const site = values.key === undefined ? await createSite() : undefined
+  const keyFile = values.key ?? `${site?.dir}/id.pub`
+  const pid = values.pid === undefined ? undefined : Number(values.pid)
+  try {
+    const floor = await measureFloorMicros()
+    const target: Target = {
+      url: url.replace(/\/$/, ''),
+      adapter,
+      publicKey: readFileSync(keyFile, 'utf8').trim(),
+      mintTokens: issuers.mintTokens,
+      readUsage: () => (pid === undefined ? undefined : readProcess(pid)),
+    }
+    const loads = await measureTarget(target, floor)
+    print(
+      { node: process.version, floorMicros: floor, against: url, loads },
+      `${formatHead(floor)}; ${url}\n${formatLoads(loads)}`,
+    )
+  } finally {
+    issuers.close()
+    site?.remove()
+  }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createLogin } from './github-login.ts'
 import { createRoutes, type Route } from './github-routes.ts'
@@ -80,6 +81,8 @@ export interface GithubSwitches {
   pageSize: number
   /** Lists pending memberships where active ones are asked for. */
   ignoreState: boolean
+  /** How long each call takes before it is answered. */
+  delayMillis: number
 }
 
 export interface Github {
@@ -143,6 +146,7 @@ export const startGithub = async (
     nextLink: undefined,
     pageSize: 100,
     ignoreState: false,
+    delayMillis: 0,
   }
   const requests: Record<string, number> = {}
 
@@ -170,6 +174,7 @@ export const startGithub = async (
       const match = request.method === route.method ? route.path.exec(url.pathname) : null
       if (match === null) continue
       requests[route.name] = (requests[route.name] ?? 0) + 1
+      if (switches.delayMillis > 0) await sleep(switches.delayMillis)
       const trouble = switches.trouble[route.name]
       if (trouble !== undefined) {
         if (trouble in limits) limits[trouble as keyof typeof limits](response)

@@ -1,0 +1,76 @@
+import { join } from 'node:path'
+import { hashBody, noHash } from '../../src/audit/entry.ts'
+import type { Row } from '../../src/audit/store.ts'
+import { formatCanonical } from '../../src/lib/json.ts'
+import { openConnection } from '../../src/store/connection.ts'
+import { createSqlite } from '../../src/store/sqlite.ts'
+import { allowEntry } from '../fakes/entries.ts'
+
+const batchSize = 5000
+const [people, hosts] = [500, 2000]
+
+/**
+ * Writes a log of so many certificates, a second apart and up to a minute ago: a whole chain, through
+ * the store's own append, but without waiting for the disk.
+ */
+export const fillLog = async (
+  dataDir: string,
+  count: number,
+  onProgress: (written: number) => void,
+): Promise<void> => {
+  const connection = await openConnection(join(dataDir, 'postern.db'))
+  connection.pragma('synchronous = OFF', { simple: true })
+  const store = createSqlite(connection)
+  const format = createFormat()
+  const start = Date.now() - 60_000 - count * 1000
+  let head: { readonly seq: number; readonly hash: string } | undefined
+  while ((head?.seq ?? 0) < count) {
+    const rows: Row[] = []
+    for (let at = head?.seq ?? 0; at < Math.min(count, (head?.seq ?? 0) + batchSize); at++) {
+      const prev: string = rows.at(-1)?.hash ?? head?.hash ?? noHash
+      const time = `${new Date(start + at * 1000).toISOString().slice(0, 19)}Z`
+      const body = format(at + 1, prev, time)
+      rows.push({ seq: at + 1, body, hash: hashBody(body) })
+    }
+    await store.append(rows, head)
+    head = rows.at(-1)
+    onProgress(head?.seq ?? count)
+  }
+  await store.append([], head)
+  await store.close()
+}
+
+/** Canonical bodies by filling the gaps of one: ten times as fast as writing each anew. */
+const createFormat = () => {
+  const gaps = ['SEQ', 'PREV', 'TIME', 'WHO', 'HOST', 'ID'] as const
+  const sample = allowEntry(0)
+  const text = formatCanonical({
+    ...sample,
+    time: '<TIME>',
+    request: { id: 'req_<ID>', address: '192.0.2.1' },
+    identity: { ...sample.identity, subject: 'u-<WHO>', claims: { sub: 'u-<WHO>' } },
+    ask: { ...sample.ask, host: 'web-<HOST>.example.com' },
+    certificate: {
+      ...sample.certificate,
+      serial: '<SEQ>',
+      keyId: 'oidc:idp.example.com:u-<WHO>:maya/deploy-job/req_<ID>',
+      principals: ['deploy@web-<HOST>.example.com'],
+      text: `ssh-ed25519-cert-v01@openssh.com ${'A'.repeat(560)}`,
+    },
+    v: 1,
+    seq: '<SEQ>',
+    prev: '<PREV>',
+  }).replace('"seq":"<SEQ>"', '"seq":<SEQ>')
+  const parts = text.split(new RegExp(`<(${gaps.join('|')})>`))
+  return (seq: number, prev: string, time: string): string => {
+    const values: Readonly<Record<string, string>> = {
+      SEQ: String(seq),
+      PREV: prev,
+      TIME: time,
+      WHO: String((seq * 7919) % people),
+      HOST: String((seq * 104_729) % hosts),
+      ID: seq.toString(16).padStart(24, '0'),
+    }
+    return parts.map((part, at) => (at % 2 === 0 ? part : values[part])).join('')
+  }
+}

@@ -1,0 +1,81 @@
+import type { GithubFigures } from './github.ts'
+import type { Found, Growth } from './growth.ts'
+import type { Load } from './load.ts'
+
+/** Rows under their titles, aligned to the right but for the first column. */
+const align = (titles: readonly string[], rows: readonly (readonly string[])[]): string => {
+  const cells = [titles, ...rows]
+  const widths = titles.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0)))
+  const lines = cells.map((row) =>
+    row
+      .map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
+      .join('  '),
+  )
+  return `${lines.join('\n')}\n`
+}
+
+const number = (value: number, digits = 0): string =>
+  Number.isNaN(value) ? '–' : value.toFixed(digits)
+
+export interface NamedLoad extends Load {
+  readonly name: string
+  /** CPU per certificate over that of the floor. */
+  readonly ratio: number
+}
+
+export const formatLoads = (loads: readonly NamedLoad[]): string =>
+  align(
+    ['load', 'certificates/s', 'p50 ms', 'p99 ms', 'CPU µs each', '× floor', 'RSS MiB', 'failed'],
+    loads.map((load) => [
+      load.name,
+      number(load.perSecond),
+      number(load.p50Millis, 1),
+      number(load.p99Millis, 1),
+      number(load.cpuMicros),
+      number(load.ratio, 2),
+      number(load.rssBytes / 2 ** 20),
+      String(load.failed),
+    ]),
+  )
+
+export const formatGithub = (delayMillis: number, figures: readonly GithubFigures[]): string =>
+  align(
+    [
+      `GitHub answers in ${delayMillis} ms; the rule`,
+      'API calls',
+      'p50 ms',
+      'p99 ms',
+      'added p50 ms',
+      'with an instant GitHub, p50 ms',
+    ],
+    figures.map((row) => [
+      row.rule,
+      number(row.calls, 1),
+      number(row.p50Millis),
+      number(row.p99Millis),
+      number(row.p50Millis - row.instantP50Millis),
+      number(row.instantP50Millis, 1),
+    ]),
+  )
+
+export const formatGrowth = (growth: readonly Growth[]): string =>
+  align(
+    ['what grows', 'from', 'to', 'CPU µs each', 'then', 'ratio', 'ready ms', 'then', 'failed'],
+    growth.map((row) => [
+      row.what,
+      String(row.small),
+      String(row.large),
+      number(row.smallMicros),
+      number(row.largeMicros),
+      number(row.largeMicros / row.smallMicros, 2),
+      number(row.smallReadyMillis),
+      number(row.largeReadyMillis),
+      String(row.failed),
+    ]),
+  )
+
+export const formatFound = (found: readonly Found[]): string =>
+  align(
+    ['newest 100 in the big log, by', 'ms', 'rows'],
+    found.map(({ what, millis, rows }) => [what, number(millis), String(rows)]),
+  )
