@@ -35,7 +35,7 @@ export const createSqlite = (connection: Database): Store => {
     }
     for (const { seq, body, hash } of rows) insert.run(seq, body, hash)
     if (rows.length === 0) touch.run()
-    summaries.write()
+    summaries.add(rows)
   })
 
   const checkOpen = () => {
@@ -84,7 +84,6 @@ export const createSqlite = (connection: Database): Store => {
           summaries.forget()
           throw error
         }
-        summaries.add(rows)
       }),
     head: () => answer(() => selectHead.get() as Head | undefined),
     read: (from: number, limit: number) =>

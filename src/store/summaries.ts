@@ -5,6 +5,8 @@ import { addTerms, encodeTerms, listWanted, mayHold } from './terms.ts'
 
 /** So many entries share one summary. */
 const segmentSize = 256
+/** Entries that are made up for with each append, in a log from before there were summaries. */
+const mostBehind = 4096
 /** So many summaries are read at once: about a quarter of a megabyte. */
 const blockSize = 256
 
@@ -20,11 +22,9 @@ export interface Range {
  * are appended. A cache of the entries: one that is missing costs time, and nothing else.
  */
 export interface Summaries {
-  /** Inside the transaction of an append: writes what is complete. */
-  write(): void
-  /** After its commit: takes the rows in. */
+  /** Inside the transaction of an append, after its rows: takes them in, and writes what is complete. */
   add(rows: readonly Row[]): void
-  /** After an append that failed: what is known is read from the table again. */
+  /** After a transaction that failed: what is known is read from the table again. */
   forget(): void
   /**
    * Where entries that match may stand, newest first or oldest first, from within the range. Lets
@@ -33,7 +33,7 @@ export interface Summaries {
   listRanges(filter: Filter, range: Range, order: 'newest' | 'oldest'): AsyncGenerator<Range>
 }
 
-/** The segment whose entries are being appended, and those that wait to be written. */
+/** The segment whose entries are being appended. */
 interface State {
   next: number
   terms: Set<string>
@@ -41,7 +41,6 @@ interface State {
   until: string
   /** Whether an entry is not readable: such a segment has no summary. */
   isBroken: boolean
-  complete: readonly Summary[]
 }
 
 interface Summary {
@@ -58,7 +57,8 @@ export const createSummaries = (connection: Database): Summaries => {
   )
   let state: State | undefined
 
-  const take = (into: State, { seq, body }: Pick<Row, 'seq' | 'body'>): void => {
+  /** Takes in the next entry, and answers the state after it. */
+  const take = (into: State, { seq, body }: Pick<Row, 'seq' | 'body'>): State => {
     into.next = seq + 1
     try {
       const time = addTerms(body, into.terms)
@@ -68,23 +68,16 @@ export const createSummaries = (connection: Database): Summaries => {
     } catch {
       into.isBroken = true
     }
-    if (seq % segmentSize !== 0) return
-    const { since, until, terms, isBroken, complete } = into
-    const summary = { segment: segmentOf(seq), since, until, terms: encodeTerms(terms) }
-    Object.assign(into, createState(seq + 1), {
-      complete: isBroken ? complete : [...complete, summary],
-    })
+    if (seq % segmentSize !== 0) return into
+    const { since, until, terms, isBroken } = into
+    const segment = segmentOf(seq)
+    if (!isBroken) table?.insert({ segment, since, until, terms: encodeTerms(terms) })
+    return createState(seq + 1)
   }
 
-  /** From the newest summary on; at most a segment, but in a log from before there were any. */
-  const load = (last: number): State => {
-    const loaded = createState((last + 1) * segmentSize + 1)
-    for (;;) {
-      const rows = selectRows.all(loaded.next, loaded.next + segmentSize - 1) as Row[]
-      for (const row of rows) take(loaded, row)
-      if (rows.length < segmentSize) return loaded
-    }
-  }
+  /** What stands in the log and was not taken in: after a start at most a segment. */
+  const readBehind = ({ next }: State, first: number): readonly Row[] =>
+    next < first ? (selectRows.all(next, Math.min(first, next + mostBehind) - 1) as Row[]) : []
 
   /** The summaries of a block of segments, by their number. */
   const readBlock = (block: number): ReadonlyMap<number, Summary> => {
@@ -94,15 +87,12 @@ export const createSummaries = (connection: Database): Summaries => {
   }
 
   return Object.freeze({
-    write() {
-      if (table === undefined) return
-      state ??= load(table.findLast())
-      for (const summary of state.complete) table.insert(summary)
-    },
     add(rows: readonly Row[]) {
-      if (state === undefined) return
-      state.complete = []
-      for (const row of rows) take(state, row)
+      const first = rows[0]?.seq
+      if (table === undefined || first === undefined) return
+      state ??= createState((table.findLast() + 1) * segmentSize + 1)
+      for (const row of readBehind(state, first)) state = take(state, row)
+      if (state.next === first) for (const row of rows) state = take(state, row)
     },
     forget() {
       state = undefined
@@ -151,7 +141,6 @@ const createState = (next: number): State => ({
   since: '',
   until: '',
   isBroken: false,
-  complete: [],
 })
 
 const segmentOf = (seq: number): number => Math.floor((seq - 1) / segmentSize)

@@ -36,7 +36,6 @@ export const fillLog = async (
     head = rows.at(-1)
     onProgress(head?.seq ?? count)
   }
-  await store.append([], head)
   await store.close()
 }
 

@@ -76,6 +76,7 @@ export const auditExport: Command = {
         // Both formats keep what a terminal would obey out of their lines by themselves, or line does.
         const write =
           format === formatLine ? (line: string) => output.text(`${line}\n`) : output.line
+        output.progress('')
         for (const row of rows) write(format(row))
         if (!(await output.settle())) break
         output.progress(formatProgress(rows.at(-1)?.seq ?? last, last, count))
