@@ -21,8 +21,8 @@ const steadyStep = 1_000
  * - it was set by over 5 minutes, either way, while the service ran. This settles when it is set
  *   back, or has run steadily for 60 s: whoever set it meant it.
  * - it stands over 5 minutes before a time it was trusted at, or at which the newest certificate was
- *   issued: tokens that have ended would be taken again. This settles when the clock is right, and by no waiting; where it was the certificate's
- *   time that was wrong, `postern serve --accept-clock` says so.
+ *   issued: tokens that have ended would be taken again. This settles when the clock is right, and by
+ *   no waiting; where it was that time that was wrong, `postern serve --accept-clock` says so.
  *
  * Looks once a second, so that a clock set while nobody asks is not taken for a steady one later.
  */
