@@ -117,7 +117,7 @@ export interface RandomAsk {
 const good: readonly Readonly<Record<string, unknown>>[] = [
   { host: 'web-1.example.com', login: 'deploy' },
   { host: 'web-eu-17.example.com', login: 'runner', ttl: '15m' },
-  { host: 'web-2.example.com', login: 'deploy', ttl: '1s', reason: 'Grüße: "ü" \\ 試' },
+  { host: 'web-2.example.com', login: 'deploy', ttl: '30s', reason: 'Grüße: "ü" \\ 試' },
   { host: 'runner-7.example.com', login: 'runner', command: 'setup' },
   { host: 'runner-7.example.com', login: 'runner', command: 'teardown', ttl: '90s' },
   { host: 'db-1.example.com', login: 'postgres', reason: 'restore the shop' },
@@ -137,7 +137,7 @@ const odd: Readonly<Record<string, readonly unknown[]>> = {
     ...['deploy\n', 'deploy\0', '../root', 'postgres', 'runner', 'a'.repeat(33), '__proto__', {}],
   ],
   ttl: [
-    ...['1s', '60s', '61s', '15m', '16m', '901s', '0s', '-1m', '1e3s', '999d', '5', ' 5m', '05m'],
+    ...['30s', '60s', '61s', '15m', '16m', '901s', '0s', '-1m', '1e3s', '999d', '5', ' 5m', '05m'],
     ...['5m5m', '1h', '9007199254740993s', 'Infinity', 300, null],
   ],
   command: ['setup', 'teardown', 'nope', '__proto__', 'constructor', '', '/bin/sh', 1],

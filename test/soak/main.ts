@@ -27,7 +27,10 @@ const runs: Readonly<
   Record<string, { readonly share: number; readonly run: (given: Given) => Promise<Report> }>
 > = {
   kill: { share: 0.5, run: (given) => runKill({ trials: 2_000, ...given }) },
-  power: { share: 0.1, run: (given) => runPower({ certificates: 1_500, cuts: 4, ...given }) },
+  power: {
+    share: 0.1,
+    run: (given) => runPower({ certificates: 1_500, cuts: 4, images: 2_000, ...given }),
+  },
   disk: { share: 0.03, run: () => runDisk({ broken: 5_000, withStall: true }) },
   clock: { share: 0.07, run: (given) => runClock({ steps: 1_000, withSettling: true, ...given }) },
   overload: { share: 0.05, run: () => runOverload({ seconds: 20, idle: 10_000, slow: 1_000 }) },

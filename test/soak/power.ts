@@ -26,14 +26,20 @@ export const runPower = async (options: {
   /** Random cuts after each sync, beside the one that loses all. */
   readonly cuts?: number
   readonly seed?: number
+  /** How many images are built, about, spread over the whole recording. Default: at every sync. */
+  readonly images?: number
   /** No cut is made after this many milliseconds. */
   readonly within?: number
   /** Takes events out of the recording: what a service would leave that does not sync. */
   readonly forget?: (event: Event) => boolean
 }): Promise<Report> => {
-  const { cuts = 2, seed = 1, within = Number.POSITIVE_INFINITY, forget = () => false } = options
+  const { cuts = 2, seed = 1, images = Number.POSITIVE_INFINITY } = options
+  const { within = Number.POSITIVE_INFINITY, forget = () => false } = options
   const end = performance.now() + within
   const { config, events } = await record(options.certificates)
+  // Two boundaries a sync: before it begins, and when it has ended.
+  const boundaries = 2 * events.filter(({ kind }) => kind === 'synced').length
+  const share = images / (boundaries * (cuts + 1))
   const dice = createDice(seed)
   const disk = createDisk()
   const delivered: string[] = []
@@ -53,7 +59,7 @@ export const runPower = async (options: {
     const next = events[index + 1]
     // All that may be lost is there just before the sync that would save it.
     const isBoundary = event.kind === 'synced' || next?.kind === 'sync' || next === undefined
-    if (!isBoundary) continue
+    if (!isBoundary || !dice.isLikely(share)) continue
     await check(disk.cut(), index)
     for (let n = 0; n < cuts; n++) await check(disk.cut(dice), index)
   }
