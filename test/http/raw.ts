@@ -33,13 +33,13 @@ export const openSocket = (url: string): Promise<Socket> => {
 
 /**
  * Sends bytes as they are, with `{host}` replaced, and gives what came back until the server ended
- * the connection, or was silent for `silence` milliseconds; for less once it has answered and means
- * to go on.
+ * the connection, or was silent for `silence` milliseconds: long before its first byte, since a busy
+ * machine may let it wait, and for less once it has answered and means to go on.
  */
 export const sendRaw = async (
   url: string,
   given: string | Uint8Array,
-  silence = 150,
+  silence?: number,
 ): Promise<RawAnswer> => {
   const socket = await openSocket(url)
   const bytes = typeof given === 'string' ? given.replaceAll('{host}', new URL(url).host) : given
@@ -50,12 +50,12 @@ export const sendRaw = async (
       socket.destroy()
       resolve(parse(text, isClosed))
     }
-    let timer = setTimeout(() => finish(false), silence)
+    let timer = setTimeout(() => finish(false), silence ?? 3000)
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
       clearTimeout(timer)
       const isAnswered = /\r\nConnection: keep-alive\r\n/.test(text)
-      timer = setTimeout(() => finish(false), isAnswered ? 30 : silence)
+      timer = setTimeout(() => finish(false), isAnswered ? 30 : (silence ?? 150))
     })
     socket.on('close', () => finish(true))
     socket.write(bytes)
