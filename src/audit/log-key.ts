@@ -1,4 +1,4 @@
-import { constants, type FileHandle, open, stat } from 'node:fs/promises'
+import { constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError } from '../errors.ts'
 import { createLogKey, type LogKey, parseLogKey } from './checkpoint.ts'
@@ -67,13 +67,17 @@ export const openOrCreateLogKey = async (given: {
       `put ${path} back from a copy of it, or move ${checkpoints} away to begin without its checkpoints`,
     )
   }
-  const file = await open(path, 'wx', 0o600)
+  // Under another name first: after a power cut the key is there whole, or not at all.
+  const draft = `${path}.new`
+  await rm(draft, { force: true })
+  const file = await open(draft, 'wx', 0o600)
   try {
     await file.writeFile(`${createLogKey(origin)}\n`)
     await file.sync()
   } finally {
     await file.close()
   }
+  await rename(draft, path)
   // The name is an entry of the directory, and durable only with it.
   const directory = await open(dirname(path), 'r')
   try {
