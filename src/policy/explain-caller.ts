@@ -1,4 +1,4 @@
-import { type Explanation, explain, type RuleTrace } from './explain.ts'
+import { type Explanation, explain, findNear, type RuleTrace } from './explain.ts'
 import type { Condition, Policy, Question, Rule } from './index.ts'
 import type { WhoShape } from './who-schema.ts'
 
@@ -27,8 +27,9 @@ export interface CallerExplanation extends Pick<Explanation, 'certificate'> {
  * they would need was not asked.
  */
 export const explainToCaller = (policy: Policy, question: Question): CallerExplanation => {
-  const { decision, rules, certificate } = explain(policy, question)
-  const told = rules.flatMap((trace, at) => tell(trace, policy.rules[at] as Rule))
+  const { decision, near, certificate } = explain(policy, question)
+  const rules = findNear(policy)(question.ask.host)
+  const told = near.flatMap((trace, at) => tell(trace, rules[at] as Rule))
   return {
     decision: decision.kind,
     ...(decision.kind === 'deny' ? { code: decision.code, reason: decision.reason } : {}),
@@ -42,8 +43,8 @@ const isMet = ({ conditions }: RuleTrace, ...keys: readonly Condition['key'][]):
   conditions.every((condition) => condition.isMet || !keys.includes(condition.key))
 
 const tell = (trace: RuleTrace, rule: Rule): readonly CallerTrace[] => {
+  if (trace.outcome === 'unread' || !isMet(trace, 'logins')) return []
   const { kind, outcome, conditions } = trace
-  if (outcome === 'unread' || !isMet(trace, 'hosts', 'logins')) return []
   const groups = describeGroups(rule.people)
   const isTime = isMet(trace, 'when')
   const isNamed = isMet(trace, 'who')

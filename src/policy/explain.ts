@@ -1,5 +1,6 @@
 import { fromSeconds, toSeconds } from '../lib/clock.ts'
 import type { Condition, Decision, Grant, Policy, Question, Rule, RuleRef } from './index.ts'
+import { createHostIndex } from './match.ts'
 
 /** One rule, as it was looked at. */
 export interface RuleTrace {
@@ -7,6 +8,7 @@ export interface RuleTrace {
   readonly kind: Rule['kind']
   /** `decides`; `passed`: not all of its selectors hold; `unread`: behind the one that decides. */
   readonly outcome: 'decides' | 'passed' | 'unread'
+  /** Looked at when it is read: of ten thousand rules most are never asked. */
   readonly conditions: readonly Condition[]
 }
 
@@ -19,8 +21,10 @@ export interface Preview extends Grant {
 /** Why a question is answered as it is. */
 export interface Explanation {
   readonly decision: Decision
-  /** Every rule, in the order in which they are read. */
+  /** Every rule, in the order in which they are read. Made when it is read. */
   readonly rules: readonly RuleTrace[]
+  /** Those that name the host. */
+  readonly near: readonly RuleTrace[]
   /** What would change the answer, a sentence each. */
   readonly advice: readonly string[]
   /** There where the answer is yes. */
@@ -39,24 +43,57 @@ const isMissed = ({ part, isMet }: Condition): boolean => part === 'selects' && 
  */
 export const explain = (policy: Policy, question: Question): Explanation => {
   const decision = policy.evaluate(question)
-  const rules = traceRules(policy, question)
+  const trace = createTracer(policy, question, decision)
+  const near = trace(findNear(policy)(question.ask.host))
   return {
     decision,
-    rules,
-    advice: listAdvice(decision, rules),
+    near,
+    get rules() {
+      return trace(policy.rules)
+    },
+    advice: listAdvice(decision, near, () => trace(policy.rules.slice(0, maxLooked))),
     ...(decision.kind === 'allow' ? { certificate: createPreview(decision.grant, question) } : {}),
   }
 }
 
-const traceRules = (policy: Policy, question: Question): readonly RuleTrace[] => {
+/** Traces rules that are given in the order in which they are read. */
+const createTracer = (policy: Policy, question: Question, decision: Decision) => {
   const examine = policy.createExaminer(question)
-  let isDecided = false
-  return policy.rules.map((rule) => {
-    const conditions = examine(rule)
-    const outcome = isDecided ? 'unread' : conditions.some(isMissed) ? 'passed' : 'decides'
-    isDecided ||= outcome === 'decides'
-    return { rule: rule.ref, kind: rule.kind, outcome, conditions }
+  return (rules: readonly Rule[]): readonly RuleTrace[] => {
+    let isDecided = false
+    return rules.map((rule) => {
+      const decides = decision.rule !== undefined && rule.ref.name === decision.rule.name
+      const outcome = decides ? 'decides' : isDecided ? 'unread' : 'passed'
+      isDecided ||= decides
+      let looked: readonly Condition[] | undefined
+      return {
+        rule: rule.ref,
+        kind: rule.kind,
+        outcome,
+        get conditions() {
+          looked ??= examine(rule)
+          return looked
+        },
+      }
+    })
+  }
+}
+
+const finders = new WeakMap<Policy, (host: string) => readonly Rule[]>()
+
+/** Finds the rules of a policy that name a host, in their order; made once for each policy. */
+export const findNear = (policy: Policy): ((host: string) => readonly Rule[]) => {
+  const known = finders.get(policy)
+  if (known !== undefined) return known
+  const finds = (['deny', 'allow'] as const).map((kind) => {
+    const rules = policy.rules.filter((rule) => rule.kind === kind)
+    const lists = rules.map(({ hosts }) => hosts)
+    const find = createHostIndex(lists, { crossDots: kind === 'deny' })
+    return (host: string) => find(host).map((at) => rules[at] as Rule)
   })
+  const find = (host: string) => finds.flatMap((one) => one(host))
+  finders.set(policy, find)
+  return find
 }
 
 /** Where the certificate would end: issue.ts cuts it to the token, unless the rule outlives it. */
@@ -73,21 +110,25 @@ const createPreview = (grant: Grant, { identity, at }: Question): Preview => {
   }
 }
 
-const listAdvice = (decision: Decision, rules: readonly RuleTrace[]): readonly string[] => {
-  const deciding = rules.find(({ outcome }) => outcome === 'decides')
-  if (deciding === undefined) return listNearest(rules)
+const listAdvice = (
+  decision: Decision,
+  near: readonly RuleTrace[],
+  listOthers: () => readonly RuleTrace[],
+): readonly string[] => {
+  const deciding = near.find(({ outcome }) => outcome === 'decides')
+  if (deciding === undefined) return listNearest(near, listOthers())
   if (deciding.kind === 'deny') return listWaysPast(deciding)
   if (decision.kind === 'deny') {
     return deciding.conditions.flatMap(({ reason }) => (reason === undefined ? [] : [reason]))
   }
   const when = deciding.conditions.find(({ key }) => key === 'when')
-  const next = rules.find(
-    ({ outcome, kind, conditions }) =>
-      outcome === 'unread' && kind === 'allow' && !conditions.some(isMissed),
+  const next = near.find(
+    (trace) =>
+      trace.outcome === 'unread' && trace.kind === 'allow' && !trace.conditions.some(isMissed),
   )
   return [
     ...(when === undefined ? [] : [`It holds only ${when.wanted}.`]),
-    ...listNearDenials(rules),
+    ...listNearDenials(near),
     next === undefined
       ? `Without ${formatRule(deciding.rule)} no rule would allow it.`
       : `Without ${formatRule(deciding.rule)} the next to decide is ${formatRule(next.rule)}.`,
@@ -106,29 +147,41 @@ const listWaysPast = ({ rule, conditions }: RuleTrace): readonly string[] => {
 }
 
 /** The rules that deny the same at another time, or that spare this person alone. */
-const listNearDenials = (rules: readonly RuleTrace[]): readonly string[] =>
-  rules.flatMap(({ rule, kind, conditions }) => {
-    const missed = conditions.filter(isMissed)
+const listNearDenials = (near: readonly RuleTrace[]): readonly string[] =>
+  near.flatMap((trace) => {
+    if (trace.kind !== 'deny') return []
+    const missed = trace.conditions.filter(isMissed)
     const [only] = missed
-    if (kind !== 'deny' || missed.length !== 1 || only === undefined) return []
-    if (only.key === 'when') return [`${formatRule(rule)} denies it ${only.wanted}.`]
-    return only.key === 'except' ? [`${formatRule(rule)} denies it to ${only.wanted}.`] : []
+    if (missed.length !== 1 || only === undefined) return []
+    if (only.key === 'when') return [`${formatRule(trace.rule)} denies it ${only.wanted}.`]
+    return only.key === 'except' ? [`${formatRule(trace.rule)} denies it to ${only.wanted}.`] : []
   })
 
 const maxNearest = 5
+/** Of the rules that do not name the host, as many as are looked at for one that comes near. */
+const maxLooked = 300
 
-/** The allow rules that want the least, nearest first. */
-const listNearest = (rules: readonly RuleTrace[]): readonly string[] => {
-  const missing = rules
+/**
+ * The allow rules that want the least, nearest first: of those that name the host, and of the first
+ * hundred whatever they name.
+ */
+const listNearest = (
+  near: readonly RuleTrace[],
+  others: readonly RuleTrace[],
+): readonly string[] => {
+  const looked = new Map([...others, ...near].map((trace) => [trace.rule.name, trace]))
+  const missing = [...looked.values()]
     .filter(({ kind }) => kind === 'allow')
     .map(({ rule, conditions }) => ({ rule, missed: conditions.filter(isMissed) }))
+  if (missing.length === 0) return ['No rule that allows anything names this host.']
   const least = Math.min(...missing.map(({ missed }) => missed.length))
-  const nearest = missing.filter(({ missed }) => missed.length === least)
-  if (nearest.length === 0) return ['There is no rule that allows anything.']
   // Nothing in common but one of three or four things is near to nobody's ask.
   if (least > 2) return ['No rule comes near: one is needed that names who, host and login.']
-  return nearest.slice(0, maxNearest).map(({ rule, missed }) => {
-    const needs = missed.map(({ key, wanted, seen }) => `${key} needs ${wanted}; has ${seen}`)
-    return `${formatRule(rule)} would decide, but ${needs.join(', and ')}.`
-  })
+  return missing
+    .filter(({ missed }) => missed.length === least)
+    .slice(0, maxNearest)
+    .map(({ rule, missed }) => {
+      const needs = missed.map(({ key, wanted, seen }) => `${key} needs ${wanted}; has ${seen}`)
+      return `${formatRule(rule)} would decide, but ${needs.join(', and ')}.`
+    })
 }

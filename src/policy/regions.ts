@@ -35,27 +35,86 @@ export const listRegions = (
   patterns: readonly Pattern[],
   isFocused: (index: number) => boolean,
   kind: keyof typeof grammars,
-  maxStates = 100_000,
+  maxSteps = 20_000_000,
 ): Regions => {
   const grammar = grammars[kind]
   const find = createFinder(patterns)
   const exact = new Set(patterns.flatMap(({ text }) => (isPattern(text) ? [] : [text])))
-  const named = [...exact]
-    .filter(grammar.isName)
-    .map((witness): Region => ({ witness, matches: find(witness) }))
-    .filter(({ matches }) => matches.some(isFocused))
+  const regions = new Map<string, Region>()
+  for (const witness of exact) {
+    if (!grammar.isName(witness)) continue
+    const matches = find(witness)
+    if (matches.some(isFocused)) regions.set(matches.join(), { witness, matches })
+  }
+  const wild = [...patterns.keys()].filter((index) => isPattern((patterns[index] as Pattern).text))
+  let left = maxSteps
+  for (const index of wild.filter(isFocused)) {
+    const pattern = patterns[index] as Pattern
+    const near = wild.filter((other) => canMeet(pattern, patterns[other] as Pattern))
+    const search = { patterns, index, near, exact, grammar, maxSteps: left }
+    const found = followApart(search)
+    for (const region of found.regions) {
+      const key = region.matches.join()
+      if (!regions.has(key)) regions.set(key, region)
+    }
+    left -= found.steps
+    if (left <= 0) return { regions: [...regions.values()], isWhole: false }
+  }
+  return { regions: [...regions.values()], isWhole: true }
+}
 
-  // A witness must be no exact name, or it would speak for that name alone: then the name joins in.
+/** Whether some text could be matched by both, as far as can be told at once: by how they begin and end. */
+const canMeet = (a: Pattern, b: Pattern): boolean => {
+  const [start, otherStart] = [headOf(a), headOf(b)]
+  const [end, otherEnd] = [tailOf(a), tailOf(b)]
+  if (!start.startsWith(otherStart) && !otherStart.startsWith(start)) return false
+  if (!end.endsWith(otherEnd) && !otherEnd.endsWith(end)) return false
+  const [dots, otherDots] = [countDots(a), countDots(b)]
+  if (dots !== undefined && otherDots !== undefined) return dots === otherDots
+  // The one takes any number of dots, its own at least.
+  const [fixed, open] = dots === undefined ? [otherDots, a] : [dots, b]
+  return fixed === undefined || open.text.split('.').length - 1 <= fixed
+}
+
+const headOf = ({ text }: Pattern): string => text.slice(0, text.search(/[*?]/))
+
+const tailOf = ({ text }: Pattern): string => /[^*?]*$/.exec(text)?.[0] ?? ''
+
+/** How many dots a name must have; undefined where a wildcard takes some. */
+const countDots = ({ text, crossDots }: Pattern): number | undefined =>
+  crossDots || text === '*' ? undefined : text.split('.').length - 1
+
+interface Search {
+  readonly patterns: readonly Pattern[]
+  /** The pattern whose names are divided, and those that may match some of them. */
+  readonly index: number
+  readonly near: readonly number[]
+  readonly exact: ReadonlySet<string>
+  readonly grammar: Grammar
+  readonly maxSteps: number
+}
+
+interface Found {
+  readonly regions: readonly Region[]
+  /** How much work it was. More than was allowed where there was too much. */
+  readonly steps: number
+}
+
+/** A witness must be no exact name, or it would speak for that name alone: then the name joins in. */
+const followApart = (search: Search): Found => {
+  const { patterns, exact, near, maxSteps } = search
   const apart = new Set<string>()
+  let steps = 0
   for (;;) {
-    const followed = patterns.flatMap(({ text }, index) =>
-      isPattern(text) || apart.has(text) ? [index] : [],
+    const names = [...patterns.keys()].filter((index) =>
+      apart.has((patterns[index] as Pattern).text),
     )
-    const search = followPatterns(patterns, followed, isFocused, grammar, maxStates)
-    const met = search.regions.filter(({ witness }) => exact.has(witness) && !apart.has(witness))
-    if (met.length === 0) {
-      const wild = search.regions.filter(({ witness }) => !exact.has(witness))
-      return { regions: [...named, ...wild], isWhole: search.isWhole }
+    const given = { ...search, near: [...near, ...names].sort((a, b) => a - b) }
+    const found = followPatterns({ ...given, maxSteps: maxSteps - steps })
+    steps += found.steps
+    const met = found.regions.filter(({ witness }) => exact.has(witness) && !apart.has(witness))
+    if (met.length === 0 || steps > maxSteps) {
+      return { regions: found.regions.filter(({ witness }) => !exact.has(witness)), steps }
     }
     for (const { witness } of met) apart.add(witness)
   }
@@ -111,45 +170,42 @@ interface State {
   readonly alive: readonly (readonly [Machine, bigint])[]
 }
 
-const followPatterns = (
-  patterns: readonly Pattern[],
-  followed: readonly number[],
-  isFocused: (index: number) => boolean,
-  { isName, read }: Grammar,
-  maxStates: number,
-): Regions => {
-  const machines = followed.map((index) => createMachine(patterns[index] as Pattern, index))
-  const chars = listChars(followed.map((index) => (patterns[index] as Pattern).text))
+const followPatterns = ({ patterns, index: focused, near, grammar, maxSteps }: Search): Found => {
+  const { isName, read } = grammar
+  const machines = near.map((index) => createMachine(patterns[index] as Pattern, index))
+  const chars = listChars(near.map((index) => (patterns[index] as Pattern).text))
   const regions = new Map<string, Region>()
   const known = new Set<string>()
+  let steps = 0
   const queue: State[] = [
     { name: '', label: 'start', alive: machines.map((machine) => [machine, machine.start]) },
   ]
   // The queue grows behind the loop: the shortest names come first.
   for (const { name, label, alive } of queue) {
-    if (known.size > maxStates) return { regions: [...regions.values()], isWhole: false }
     const matches = alive.flatMap(([{ index, end }, state]) =>
       (state & end) === 0n ? [] : [index],
     )
     const key = matches.join()
-    if (matches.some(isFocused) && !regions.has(key) && isName(name)) {
+    if (matches.includes(focused) && !regions.has(key) && isName(name)) {
       regions.set(key, { witness: name, matches })
     }
     for (const char of chars) {
       const next = read(label, char)
       if (next === undefined) continue
+      steps += alive.length
+      if (steps > maxSteps) return { regions: [...regions.values()], steps }
       const moved = alive.flatMap(([machine, state]) => {
         const after = machine.step(state, char)
         return after === 0n ? [] : [[machine, after] as const]
       })
-      if (!moved.some(([{ index }]) => isFocused(index))) continue
+      if (!moved.some(([{ index }]) => index === focused)) continue
       const place = `${next} ${moved.map(([{ index }, state]) => `${index}:${state.toString(36)}`)}`
       if (known.has(place)) continue
       known.add(place)
       queue.push({ name: name + char, label: next, alive: moved })
     }
   }
-  return { regions: [...regions.values()], isWhole: true }
+  return { regions: [...regions.values()], steps }
 }
 
 /** The characters that some pattern names, a dot, and one letter for all that none does. */

@@ -120,7 +120,7 @@ describe('explain', () => {
       'No rule comes near: one is needed that names who, host and login.',
     ])
     expect(explain(load('rules: []'), question('a', 'b')).advice).toEqual([
-      'There is no rule that allows anything.',
+      'No rule that allows anything names this host.',
     ])
   })
 

@@ -9,9 +9,9 @@ const deny = (text: string): Pattern => ({ text, crossDots: true })
 const all = () => true
 
 const show = (patterns: readonly Pattern[], isFocused: (index: number) => boolean = all) =>
-  listRegions(patterns, isFocused, 'host').regions.map(({ matches }) =>
-    matches.map((index) => patterns[index]?.text).join(' '),
-  )
+  listRegions(patterns, isFocused, 'host')
+    .regions.map(({ matches }) => matches.map((index) => patterns[index]?.text).join(' '))
+    .sort()
 
 describe('regions of hosts', () => {
   test.each([
@@ -40,7 +40,7 @@ describe('regions of hosts', () => {
       ['*', '* a.*'],
     ],
   ])('%j', (patterns, expected) => {
-    expect(show(patterns)).toEqual(expected)
+    expect(show(patterns)).toEqual([...expected].sort())
   })
 
   test('only what a focused pattern matches is looked at', () => {
@@ -55,7 +55,7 @@ describe('regions of hosts', () => {
   })
 
   test('what no name can be is no region', () => {
-    expect(show([allow('10.0.0.?'), allow('a-*')])).toEqual(['a-*', '10.0.0.?'])
+    expect(show([allow('10.0.0.?'), allow('a-*')])).toEqual(['10.0.0.?', 'a-*'])
     for (const { witness } of listRegions([allow('10.0.0.?')], all, 'host').regions) {
       expect(isHostName(witness)).toBe(true)
     }

@@ -109,7 +109,7 @@ const createQuestion = (options: Options): Question => {
 }
 
 const formatExplanation = (explanation: Explanation, { at, ask }: Question) => {
-  const { certificate, ...rest } = explanation
+  const { certificate, near: _, ...rest } = explanation
   return {
     at: formatTime(at),
     ask,

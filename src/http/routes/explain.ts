@@ -225,13 +225,14 @@ export const createExplainRoute = (deps: {
           ...formatPreview(certificate),
         })
       }
-      const { decision, certificate, ...told } = explainer.explain(policy, question)
+      const { decision, certificate, rules, advice } = explainer.explain(policy, question)
       const { kind, rule } = decision
       return answerJson(c, 200, {
         decision: kind,
         ...(rule === undefined ? {} : { rule }),
         ...(decision.kind === 'deny' ? { code: decision.code, reason: decision.reason } : {}),
-        ...told,
+        rules,
+        advice,
         ...formatPreview(certificate),
       })
     },
