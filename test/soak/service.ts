@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -153,9 +153,26 @@ const startProcess = async (
   })
 }
 
-/** The first child of a process: proc(5), whose list names no threads. */
-const findChild = (pid: number): number =>
-  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')[0])
+/** The child of a process. Its own list of them may leave some out while they run (proc(5)). */
+const findChild = (parent: number): number => {
+  const found = readdirSync('/proc').find(
+    (name) => /^\d+$/.test(name) && readParent(name) === parent,
+  )
+  // To signal 0 would be to signal ourselves.
+  if (found === undefined) throw new Error(`process ${parent} has no child`)
+  return Number(found)
+}
+
+/** Field 4 of proc(5)'s stat, behind a name that may hold anything. */
+const readParent = (pid: string): number | undefined => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    // It has ended meanwhile.
+    return undefined
+  }
+}
 
 export const end = (child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> => {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode)
