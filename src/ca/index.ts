@@ -90,7 +90,16 @@ export const createAuthority = async (deps: {
     publicKey: formatPublicKey(key),
     fingerprint: key.fingerprint,
     async certify(intent: CertificateIntent) {
-      checkIntent(intent, deps, toSeconds(clock()))
+      const now = toSeconds(clock())
+      // A second or two may pass between the decision and here; that is nobody's fault but ours.
+      if (intent.validBefore <= now) {
+        throw new AppError(
+          'overloaded',
+          'The certificate would have ended before it was signed: ask again, or for a longer ttl.',
+          { retryAfter: 1 },
+        )
+      }
+      checkIntent(intent, deps, now)
       if (isEqual(intent.publicKey.blob, key.blob)) {
         throw new AppError(
           'key_in_use',

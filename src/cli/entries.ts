@@ -34,7 +34,7 @@ const describe = (entry: Entry): string => {
     case 'start':
       return `version ${entry.version}, CA ${entry.ca}`
     case 'policy':
-      return `${entry.rules} rules, sha256 ${entry.policy}`
+      return `${entry.rules} ${entry.rules === 1 ? 'rule' : 'rules'}, sha256 ${entry.policy}`
     case 'policy-error':
       return `${entry.count} ${entry.count === 1 ? 'problem' : 'problems'}, sha256 ${entry.policy} stays in force`
     case 'freeze':

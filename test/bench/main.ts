@@ -4,6 +4,7 @@
  *
  *   npm run bench -- [--seconds 10] [--connections 1,16,64] [--json]
  *   npm run bench -- --growth [--entries 1000000] [--seconds 5] [--rounds 3] [--only log,rules,issuers] [--json]
+ *   npm run bench -- --policy [--json]
  *   npm run bench -- --against URL [--adapter FILE] [--pid PID] [--issuer-port 9000] [--json]
  *
  * README.md beside this says how each figure is made and what it does not show.
@@ -17,8 +18,16 @@ import { measureGithub } from './github.ts'
 import { measureGrowth } from './growth.ts'
 import { startIssuers } from './issuer.ts'
 import { type Load, measureLoad, measureRate } from './load.ts'
+import { measurePolicy } from './policy.ts'
 import { createSite, startService } from './service.ts'
-import { formatFound, formatGithub, formatGrowth, formatLoads, type NamedLoad } from './table.ts'
+import {
+  formatFound,
+  formatGithub,
+  formatGrowth,
+  formatLoads,
+  formatPolicy,
+  type NamedLoad,
+} from './table.ts'
 import { type Adapter, readProcess, type Target } from './target.ts'
 
 const { values } = parseArgs({
@@ -27,6 +36,7 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '1,16,64' },
     json: { type: 'boolean', default: false },
     growth: { type: 'boolean', default: false },
+    policy: { type: 'boolean', default: false },
     entries: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: 'log,rules,issuers' },
@@ -72,7 +82,10 @@ const measureFloorMicros = async () => {
 }
 const formatHead = (floor: number) => `node ${process.version}; floor ${floor.toFixed(0)} µs`
 
-if (values.growth) {
+if (values.policy) {
+  const policy = measurePolicy()
+  print({ node: process.version, policy }, formatPolicy(policy))
+} else if (values.growth) {
   const { growth, found } = await measureGrowth({
     entries,
     seconds,

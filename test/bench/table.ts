@@ -1,6 +1,7 @@
 import type { GithubFigures } from './github.ts'
 import type { Found, Growth } from './growth.ts'
 import type { Load } from './load.ts'
+import type { PolicyFigures } from './policy.ts'
 
 /** Rows under their titles, aligned to the right but for the first column. */
 const align = (titles: readonly string[], rows: readonly (readonly string[])[]): string => {
@@ -78,4 +79,19 @@ export const formatFound = (found: readonly Found[]): string =>
   align(
     ['newest 100 in the big log, by', 'ms', 'rows'],
     found.map(({ what, millis, rows }) => [what, number(millis), String(rows)]),
+  )
+
+export const formatPolicy = (figures: readonly PolicyFigures[]): string =>
+  align(
+    ['rules', 'load ms', 'check ms', 'decide p50', 'p99 ms', 'explain p50', 'p99 ms', 'diff ms'],
+    figures.map((row) => [
+      String(row.rules),
+      number(row.loadMillis),
+      number(row.checkMillis),
+      number(row.decideP50Millis, 3),
+      number(row.decideP99Millis, 3),
+      number(row.explainP50Millis, 2),
+      number(row.explainP99Millis, 2),
+      number(row.diffMillis),
+    ]),
   )

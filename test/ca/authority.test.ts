@@ -127,6 +127,21 @@ describe('the authority', () => {
     expect(fake.requests).toEqual([])
   })
 
+  test.each([now, now - 1])(
+    'is asked too late for an end at %i, which is our fault',
+    async (end) => {
+      const fake = createFakeSigner()
+      const authority = await open(fake.signer)
+      await expect(authority.certify(createSound({ validBefore: end }))).rejects.toMatchObject({
+        code: 'overloaded',
+        retryAfter: 1,
+        message:
+          'The certificate would have ended before it was signed: ask again, or for a longer ttl.',
+      })
+      expect(fake.requests).toEqual([])
+    },
+  )
+
   test('never certifies the CA’s own key, ATTACKS 14', async () => {
     const fake = createFakeSigner()
     const authority = await open(fake.signer)
