@@ -77,8 +77,8 @@ const findPiece = (piece: string, text: string, from: number, end: number): numb
 
 /**
  * Which of many lists of patterns match a host, by their index, ascending. Names are looked up at
- * once, patterns by what stands before their first wildcard, and each pattern is tried once however
- * many lists hold it, so that ten thousand stay quick.
+ * once, patterns by what stands before their first wildcard or behind their last, and each pattern is
+ * tried once however many lists hold it, so that ten thousand stay quick.
  */
 export const createHostIndex = (
   lists: readonly (readonly string[])[],
@@ -88,17 +88,25 @@ export const createHostIndex = (
   for (const [index, patterns] of lists.entries()) {
     for (const pattern of new Set(patterns)) insert(holders, pattern, index)
   }
-  const byPrefix = new Map<string, { readonly pattern: string; readonly matches: Matcher }[]>()
+  const ends = { start: new Map<string, Tried[]>(), end: new Map<string, Tried[]>() }
   for (const pattern of holders.keys()) {
     const wild = pattern.search(/[*?]/)
     if (wild < 0) continue
-    insert(byPrefix, pattern.slice(0, wild), { pattern, matches: createMatcher(pattern, options) })
+    const start = pattern.slice(0, wild)
+    const end = /[^*?]*$/.exec(pattern)?.[0] ?? ''
+    const tried = { pattern, matches: createMatcher(pattern, options) }
+    // By the longer of the two, which fewer hosts have.
+    if (start.length >= end.length) insert(ends.start, start, tried)
+    else insert(ends.end, end, tried)
   }
-  const lengths = [...new Set([...byPrefix.keys()].map((prefix) => prefix.length))]
+  const starts = listLengths(ends.start)
+  const tails = listLengths(ends.end)
   return (host) => {
-    const matching = lengths
-      .filter((length) => length <= host.length)
-      .flatMap((length) => byPrefix.get(host.slice(0, length)) ?? [])
+    const isWithin = (length: number) => length <= host.length
+    const matching = [
+      ...starts.filter(isWithin).flatMap((length) => ends.start.get(host.slice(0, length)) ?? []),
+      ...tails.filter(isWithin).flatMap((length) => ends.end.get(host.slice(-length)) ?? []),
+    ]
       .filter(({ matches }) => matches(host))
       .map(({ pattern }) => pattern)
     const found = [host, ...matching].flatMap((pattern) => {
@@ -110,6 +118,16 @@ export const createHostIndex = (
     return [...new Set(found.flat())].sort((a, b) => a - b)
   }
 }
+
+/** A pattern that is tried on the hosts that begin or end as it does. */
+interface Tried {
+  readonly pattern: string
+  readonly matches: Matcher
+}
+
+const listLengths = (map: ReadonlyMap<string, unknown>): readonly number[] => [
+  ...new Set([...map.keys()].map((text) => text.length)),
+]
 
 const insert = <T>(map: Map<string, T[]>, key: string, value: T): void => {
   const list = map.get(key)

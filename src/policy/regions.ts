@@ -63,8 +63,11 @@ export const listRegions = (
   return { regions: [...regions.values()], isWhole: true }
 }
 
-/** Whether some text could be matched by both, as far as can be told at once: by how they begin and end. */
-const canMeet = (a: Pattern, b: Pattern): boolean => {
+/**
+ * Whether two patterns could match the same name, as far as can be told at once: by how they begin
+ * and end, and how many dots they take. It may say so of two that cannot, and never the reverse.
+ */
+export const canMeet = (a: Pattern, b: Pattern): boolean => {
   const [start, otherStart] = [headOf(a), headOf(b)]
   const [end, otherEnd] = [tailOf(a), tailOf(b)]
   if (!start.startsWith(otherStart) && !otherStart.startsWith(start)) return false
@@ -76,7 +79,7 @@ const canMeet = (a: Pattern, b: Pattern): boolean => {
   return fixed === undefined || open.text.split('.').length - 1 <= fixed
 }
 
-const headOf = ({ text }: Pattern): string => text.slice(0, text.search(/[*?]/))
+const headOf = ({ text }: Pattern): string => /^[^*?]*/.exec(text)?.[0] ?? ''
 
 const tailOf = ({ text }: Pattern): string => /[^*?]*$/.exec(text)?.[0] ?? ''
 

@@ -107,8 +107,9 @@ const listShortPatterns = ({ sources }: Ground, written: readonly Written[]): re
     const { shape, crossDots } = one
     if (crossDots || typeof shape !== 'string' || shape === '*' || shape.includes('.')) return []
     const tail = findMissedTail(shape, elsewhere)
+    if (tail === undefined) return []
     const host = elsewhere.find((name) => findMissedTail(shape, [name]) !== undefined)
-    if (tail === undefined || host === undefined) return []
+    if (host === undefined) return []
     return [warn(one, 'short-pattern', ...explainMissed(shape, tail, host))]
   })
 }

@@ -1,3 +1,4 @@
+import { canMeet } from '../regions.ts'
 import type { Leaf, Looked } from './ground.ts'
 
 /** Rules by their index, in as many sets as they were found in. */
@@ -14,16 +15,36 @@ export const createNeighbours = (
   const findByPerson = createPersonBuckets(rules.map(({ who }) => who.flat()))
   const count = (buckets: Buckets) => buckets.reduce((sum, { size }) => sum + size, 0)
   return (looked) => {
-    const byHost = findByHost(looked.rule.hosts)
     const byPerson = findByPerson(looked.who.flat())
-    const [few, many] = count(byHost) < count(byPerson) ? [byHost, byPerson] : [byPerson, byHost]
     const found = new Set<number>()
-    for (const bucket of few) {
-      for (const index of bucket) if (many.some((other) => other.has(index))) found.add(index)
+    if (count(byPerson) <= maxCandidates) {
+      for (const bucket of byPerson) for (const index of bucket) found.add(index)
+    } else {
+      const byHost = findByHost(looked.rule.hosts)
+      const [few, many] = count(byHost) < count(byPerson) ? [byHost, byPerson] : [byPerson, byHost]
+      for (const bucket of few) {
+        for (const index of bucket) if (many.some((other) => other.has(index))) found.add(index)
+      }
     }
-    return [...found].sort((a, b) => a - b)
+    return [...found]
+      .filter((index) => mayShareHost(looked, rules[index] as Looked))
+      .sort((a, b) => a - b)
   }
 }
+
+/** So few are looked at one by one: a pattern that begins with a wildcard may meet any other. */
+const maxCandidates = 500
+/** More pairs of patterns than this are not worth a look: the answer may be too many. */
+const maxPairs = 64
+
+const mayShareHost = (one: Looked, other: Looked): boolean => {
+  const [patterns, others] = [listPatterns(one), listPatterns(other)]
+  if (patterns.length * others.length > maxPairs) return true
+  return patterns.some((pattern) => others.some((another) => canMeet(pattern, another)))
+}
+
+const listPatterns = ({ rule }: Looked) =>
+  rule.hosts.map((text) => ({ text, crossDots: rule.kind === 'deny' }))
 
 const insert = (map: Map<string, Set<number>>, key: string, index: number): void => {
   const known = map.get(key)
