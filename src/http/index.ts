@@ -33,6 +33,7 @@ import {
   recordRequest,
 } from './middleware.ts'
 import { describeRoute, formatDocument } from './openapi.ts'
+import { createFindPath, formatPattern } from './paths.ts'
 import { createReadiness } from './readiness.ts'
 import { createCheckRole, createFindRoles } from './roles.ts'
 import { createAuditListRoute } from './routes/audit-list.ts'
@@ -136,7 +137,7 @@ export const createHttp = (deps: HttpDeps): Http => {
       random: deps.random,
       listening,
       trustedProxies,
-      paths: new Set(table.map(({ path }) => path)),
+      findPath: createFindPath(table.map(({ path }) => path)),
     }),
     recordRequest({ logger, metrics, monotonic }),
     holdGate(gate),
@@ -177,12 +178,13 @@ export const createHttp = (deps: HttpDeps): Http => {
     }
   }
   for (const route of table) {
-    app.on(route.method.toUpperCase(), route.path, guard(route))
+    app.on(route.method.toUpperCase(), formatPattern(route.path), guard(route))
     describeRoute(app, route)
   }
 
   app.notFound((c) => {
-    const methods = table.filter(({ path }) => path === c.req.path).map(({ method }) => method)
+    const { route } = c.get('facts')
+    const methods = table.filter(({ path }) => path === route).map(({ method }) => method)
     if (methods.length === 0) {
       const text = 'There is nothing at this path. What there is stands in /openapi.json.'
       return answerProblem(c, new AppError('not_found', text))

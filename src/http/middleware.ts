@@ -40,7 +40,8 @@ export const identifyRequest = (deps: {
   readonly random: Random
   readonly listening: Listening
   readonly trustedProxies: readonly Cidr[]
-  readonly paths: ReadonlySet<string>
+  /** The path of the route a request is for, as the route declares it. */
+  readonly findPath: (path: string) => string | undefined
 }): Middleware => {
   const isTrusted = createAddressMatcher(deps.trustedProxies)
   return async (c, next) => {
@@ -50,7 +51,7 @@ export const identifyRequest = (deps: {
       forwardedFor: c.env.isLocal ? undefined : c.req.header('x-forwarded-for'),
       isTrusted,
     })
-    const route = deps.paths.has(c.req.path) ? c.req.path : 'none'
+    const route = deps.findPath(c.req.path) ?? 'none'
     c.set('facts', { id: createId('req', deps.random), address, route })
     await next()
   }

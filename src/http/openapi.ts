@@ -67,6 +67,13 @@ const describeQuery = (query: NonNullable<Route['query']>) =>
     ),
   )
 
+const describeParams = (path: string) =>
+  z.object(
+    Object.fromEntries(
+      [...path.matchAll(/\{([a-zA-Z]+)\}/g)].map(([, name]) => [name, z.string()]),
+    ),
+  )
+
 const describeBody = ({ schema, example }: NonNullable<Route['body']>) => ({
   required: true,
   content: { 'application/json': { schema, example } },
@@ -103,6 +110,7 @@ export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => 
     description: route.description,
     security: isPublic ? [] : [{ token: [] }],
     request: {
+      ...(route.path.includes('{') ? { params: describeParams(route.path) } : {}),
       ...(route.query === undefined ? {} : { query: describeQuery(route.query) }),
       ...(route.body === undefined ? {} : { body: describeBody(route.body) }),
     },

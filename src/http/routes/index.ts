@@ -8,6 +8,7 @@ import type { HttpContext } from '../context.ts'
 /** What every route says of itself: enough to mount it, and to describe it in OpenAPI. */
 interface RouteBase {
   readonly method: 'get' | 'post' | 'delete'
+  /** A `{name}` stands for one segment, which the handler reads by `c.req.param` and checks itself. */
   readonly path: `/${string}`
   readonly summary: string
   readonly description: string
