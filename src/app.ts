@@ -6,6 +6,7 @@ import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
 import { schemas } from './app/schemas.ts'
 import { checkDistinct, readTls } from './app/tls.ts'
+import { openTrust } from './app/trust.ts'
 import { createLog } from './audit/chain.ts'
 import { createHistory } from './audit/history.ts'
 import type { Store } from './audit/index.ts'
@@ -69,6 +70,8 @@ export interface App {
   /** The routes as mounted, and as declared. */
   readonly routes: Http['routes']
   readonly table: Http['table']
+  /** The public key that signs what hosts are told to trust: they pin it when they enrol. */
+  readonly trustKey: string
   /** Opens the listeners of the configuration, and the admin socket. Resolves once connections are taken. */
   listen(): Promise<{ readonly url: string; readonly metricsUrl?: string }>
   /** Reads the policy files now, rather than within a second of their change. Never rejects. */
@@ -156,6 +159,7 @@ export const build = async (
     const freeze = await openFreeze({ log, store, clock })
     const frozen = freeze.find()
     if (frozen !== undefined) logger.warn(frozen, 'all issuing is frozen')
+    const { trust } = await openTrust({ config, store, watch, authority })
     await evidence.start()
 
     const trusted = createTrustedClock({
@@ -196,6 +200,7 @@ export const build = async (
       listPolicyProblems: watch.listProblems,
       explainer,
       freeze,
+      trust,
       user: findUser(),
       clock,
       trustedClock: trusted.now,
@@ -226,6 +231,7 @@ export const build = async (
       fetch: http.fetch,
       routes: http.routes,
       table: http.table,
+      trustKey: trust.publicKey,
       async listen() {
         const figures = createMetricsFetch({ metrics, random })
         const { listen: metricsPlace } = config.metrics

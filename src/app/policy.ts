@@ -1,5 +1,5 @@
 import type { Log, Store } from '../audit/index.ts'
-import { appendPolicy } from '../audit/policies.ts'
+import { appendPolicy, findPolicyStart } from '../audit/policies.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Metrics } from '../http/index.ts'
@@ -34,6 +34,11 @@ export const loadConfigured = async (config: Config, logger: Logger): Promise<Lo
   return { policy, signature }
 }
 
+/** The policy in force, and the number of the entry by which it came into force. */
+export interface EnforcedPolicy extends Watch {
+  since(): number
+}
+
 /** Puts a policy on the record and in force, and from then on each that takes its place. */
 export const enforcePolicy = async (given: {
   readonly config: Config
@@ -43,15 +48,19 @@ export const enforcePolicy = async (given: {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'setPolicy' | 'countReloadFailure'>
-}): Promise<Watch> => {
+}): Promise<EnforcedPolicy> => {
   const { config, loaded, log, store, clock, logger, metrics } = given
   const { policyDir: directory } = config
 
-  const record = async (policy: Policy) => {
-    await appendPolicy({ log, store, time: formatTime(clock()), policy })
+  const known = await findPolicyStart(store, loaded.policy.sha256)
+  /** By policy, as one is in force only some time after its entry is written. */
+  const starts = new WeakMap<Policy, number>()
+  const record = async (policy: Policy, start?: number) => {
+    const { seq } = await appendPolicy({ log, store, time: formatTime(clock()), policy })
+    starts.set(policy, start ?? seq)
     metrics.setPolicy(policy.sha256, clock())
   }
-  await record(loaded.policy)
+  await record(loaded.policy, known)
 
   const watch: Watch = watchPolicy({
     directory,
@@ -83,7 +92,7 @@ export const enforcePolicy = async (given: {
       },
     },
   })
-  return watch
+  return Object.freeze({ ...watch, since: () => starts.get(watch.current()) as number })
 }
 
 const warn = (

@@ -1,4 +1,5 @@
 import type { Log } from './index.ts'
+import { listEntries } from './read.ts'
 import type { Store } from './store.ts'
 
 /**
@@ -21,4 +22,25 @@ export const appendPolicy = async (given: {
   const known = await store.find({ type: 'policy', policy: sha256 }, 1)
   const texts = known.length > 0 ? {} : { files }
   return log.append({ type: 'policy', time, policy: sha256, rules: ruleCount, ...texts })
+}
+
+const pageSize = 100
+
+/**
+ * Since which entry this policy has been in force without another one between; undefined where the
+ * newest `policy` entry names another. Each start writes one, also for the same policy.
+ */
+export const findPolicyStart = async (
+  store: Pick<Store, 'find'>,
+  sha256: string,
+): Promise<number | undefined> => {
+  let start: number | undefined
+  for (;;) {
+    const found = await listEntries(store, { type: 'policy' }, pageSize, start)
+    for (const { seq, entry } of found) {
+      if (entry.policy !== sha256) return start
+      start = seq
+    }
+    if (found.length < pageSize) return start
+  }
 }

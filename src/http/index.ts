@@ -3,6 +3,7 @@ import type { Copy, Evidence, History, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
+import type { Trust } from '../hosts/index.ts'
 import { type Caller, formatIdentity, type Pool } from '../identity/index.ts'
 import type { Issue } from '../issue.ts'
 import type { Cidr } from '../lib/address.ts'
@@ -43,6 +44,7 @@ import { createCertificatesRoute } from './routes/certificates.ts'
 import { createExplainRoute } from './routes/explain.ts'
 import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
 import { createReadyRoute, healthRoute } from './routes/health.ts'
+import { createTrustRoute } from './routes/hosts-trust.ts'
 import type { Route } from './routes/index.ts'
 import { createOpenapiRoute } from './routes/openapi.ts'
 import { createPolicyRoute } from './routes/policy.ts'
@@ -63,6 +65,7 @@ export interface HttpDeps {
   /** Why the policy files as they are now are not in force; empty where they are. */
   readonly listPolicyProblems: () => readonly Problem[]
   readonly freeze: Freeze
+  readonly trust: Trust
   /** The user this process runs as: whoever comes through the admin socket. */
   readonly user: string
   readonly explainer: Explainer
@@ -122,6 +125,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     createPolicyRoute(deps),
     createFreezeRoute(deps.freeze),
     createUnfreezeRoute(deps.freeze),
+    createTrustRoute(deps.trust),
     createAuditListRoute(deps.history),
     createCheckpointRoute(deps.evidence),
     createProofRoute(deps.evidence),

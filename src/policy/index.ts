@@ -130,6 +130,13 @@ export type Role = 'admin' | 'auditor'
 export interface KnownHost {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
+  /** Other names it is asked for by. */
+  readonly aliases: readonly string[]
+  readonly address?: string
+  readonly port?: number
+  readonly logins: readonly string[]
+  /** `TYPE BASE64` each, without a comment. */
+  readonly hostKeys: readonly string[]
 }
 
 /** A policy is loaded whole or not at all, and never changes afterwards. */

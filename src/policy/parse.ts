@@ -13,6 +13,7 @@ import {
 import { createEvaluator } from './evaluate.ts'
 import type { Policy, Question, Role, RuleRef } from './index.ts'
 import { createRoles } from './roles.ts'
+import type { KnownHostShape } from './schema.ts'
 import {
   type Entry,
   listNames,
@@ -142,8 +143,16 @@ const createNames = (sources: Sources): Names => ({
     ...sources.hostGroups.map(({ name, shape }) => [name, shape] as const),
   ]),
   hosts: Object.freeze(
-    sources.hosts.map(({ shape: { name, labels = {} } }) =>
-      Object.freeze({ name, labels: Object.freeze({ ...labels }) }),
+    sources.hosts.map(({ shape: { address, port, ...shape } }) =>
+      Object.freeze({
+        name: shape.name,
+        labels: Object.freeze({ ...shape.labels }),
+        aliases: Object.freeze([...(shape.aliases ?? [])]),
+        ...(address === undefined ? {} : { address }),
+        ...(port === undefined ? {} : { port }),
+        logins: Object.freeze([...(shape.logins ?? [])]),
+        hostKeys: Object.freeze([...(shape.hostKeys ?? [])]),
+      }),
     ),
   ),
 })
@@ -159,11 +168,7 @@ const listConflicts = (
     const message = `is the name of the rule at ${file}:${line} already; choose another`
     return placeFinding(entry, { path: ['name'], message })
   }),
-  ...listDoubles(hosts).map(({ entry, first }) => {
-    const { line } = first.yaml.locate(first.path)
-    const message = `is the name of the host at ${first.yaml.file}:${line} already; keep one`
-    return placeFinding(entry, { path: ['name'], message })
-  }),
+  ...listTakenNames(hosts),
   ...roles.flatMap((entry) =>
     roleNames.flatMap((role) =>
       listUnknown(role, entry.shape[role] ?? [], identities).map((finding) =>
@@ -172,6 +177,24 @@ const listConflicts = (
     ),
   ),
 ]
+
+/** Names and aliases of hosts that stand for another host already, or twice for the same. */
+const listTakenNames = (hosts: readonly Entry<KnownHostShape>[]): readonly Problem[] => {
+  const known = new Map<string, Entry<KnownHostShape>>()
+  return hosts.flatMap((entry) =>
+    [
+      { name: entry.shape.name, path: ['name'] },
+      ...(entry.shape.aliases ?? []).map((name, at) => ({ name, path: ['aliases', at] })),
+    ].flatMap(({ name, path }) => {
+      const first = known.get(name)
+      if (first === undefined) known.set(name, entry)
+      if (first === undefined) return []
+      const { line } = first.yaml.locate(first.path)
+      const message = `is the name of the host at ${first.yaml.file}:${line} already; keep one`
+      return [placeFinding(entry, { path, message })]
+    }),
+  )
+}
 
 /** Entries whose name an earlier one has, with that one. */
 const listDoubles = <T extends { readonly name: string }>(entries: readonly Entry<T>[]) => {

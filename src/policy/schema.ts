@@ -9,10 +9,13 @@ import {
   extension,
   groupedHost,
   host,
+  hostAddress,
+  hostKey,
   hostName,
   isMap,
   labels,
   login,
+  loginName,
   loginPattern,
   ruleName,
   sentence,
@@ -26,6 +29,8 @@ import { allowWho, denyWho, identitySet } from './who-schema.ts'
 
 /** The most `maxPerHour` may say: a ceiling higher than this would hold nobody back. */
 export const maxPerHourLimit = 1000
+
+const portWords = 'must be a port, from 1 to 65535'
 
 const perHour = `must be a whole number from 1 to ${maxPerHourLimit}`
 
@@ -86,7 +91,18 @@ const groupHosts = filledList(groupedHost)
 const hostGroup = chooseShape(() => groupHosts)
 
 /** A host the policy knows by name; its labels are what `{ label: env=ci }` finds it by. */
-const knownHost = strictShape({ name: hostName, labels: labels.optional() }, 'known host')
+const knownHost = strictShape(
+  {
+    name: hostName,
+    aliases: filledList(hostName).max(32, 'holds more than 32 aliases').optional(),
+    address: hostAddress.optional(),
+    port: z.int({ error: portWords }).min(1, portWords).max(65_535, portWords).optional(),
+    labels: labels.optional(),
+    logins: filledList(loginName).max(64, 'holds more than 64 logins').optional(),
+    hostKeys: filledList(hostKey).max(16, 'holds more than 16 keys').optional(),
+  },
+  'known host',
+)
 
 export type KnownHostShape = z.output<typeof knownHost>
 

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { parseCidr } from '../lib/address.ts'
+import { parseAddress, parseCidr } from '../lib/address.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { isHostName, isLogin, isRuleName } from '../lib/names.ts'
 import { checkedText, chooseShape, strictShape } from '../lib/shape.ts'
+import { parseHostKey } from '../ssh/host-keys.ts'
 import { explainPattern } from './match.ts'
 
 // The single values of a policy file: what each must look like, and what to write instead.
@@ -63,6 +64,19 @@ export const hostName = checkedText(
     (isHostName(text) ? undefined : 'must be a host name of letters, digits, hyphens and dots'),
 )
 
+/** Where a host is reached: what a client connects to, beside the name it is known by. */
+export const hostAddress = checkedText((text) =>
+  isHostName(text) || (isIP(text) !== 0 && parseAddress(text) === text)
+    ? undefined
+    : 'must be an address in its plain form, as 10.2.0.17 or 2001:db8::17, or a host name',
+)
+
+/** A line of an `ssh_host_*_key.pub`, without its comment. */
+export const hostKey = checkedText((text) => {
+  const key = parseHostKey(text)
+  return typeof key === 'string' ? key : undefined
+})
+
 const labelKey = '[a-z][a-z0-9-]{0,62}'
 const labelValue = '[a-z0-9][a-z0-9._-]{0,62}'
 
@@ -115,7 +129,7 @@ export const groupedHost = createHost(true)
 export const loginMessage =
   'must be a login: a lower-case letter or "_", then at most 31 of a-z 0-9 _ . -'
 
-const loginName = checkedText((text) => {
+export const loginName = checkedText((text) => {
   if (/[*?]/.test(text)) return 'must be one login: an allow rule names each, root too; no patterns'
   return isLogin(text) ? undefined : loginMessage
 })

@@ -1,9 +1,16 @@
 import { hash } from 'node:crypto'
-import { concat, decodeBase64, encodeUtf8, isEqual } from '../lib/bytes.ts'
+import { concat, decodeBase64, encodeBase64, encodeUtf8, isEqual } from '../lib/bytes.ts'
 import { isKeyType, keyTypes } from './algorithms.ts'
 import { verifyFidoSignature } from './fido.ts'
 import { verifySignature } from './signature.ts'
-import { createReader, encodeString, encodeStrings, type Reader, WireError } from './wire.ts'
+import {
+  createReader,
+  encodeString,
+  encodeStrings,
+  encodeUint32,
+  type Reader,
+  WireError,
+} from './wire.ts'
 
 // Signatures over files and messages as `ssh-keygen -Y sign` makes them (OpenSSH PROTOCOL.sshsig).
 
@@ -15,6 +22,41 @@ const hashes = ['sha512', 'sha256'] as const
 const maxLength = 16 * 1024
 const armor =
   /^-----BEGIN SSH SIGNATURE-----\r?\n([A-Za-z0-9+/=\r\n]+?)\r?\n-----END SSH SIGNATURE-----(?:\r?\n)?$/
+
+/**
+ * An armored signature over `message`, as `ssh-keygen -Y sign` writes it. `sign` makes the signature
+ * blob (signature.ts) over the bytes it is given.
+ */
+export const formatSshsig = (given: {
+  readonly publicKey: Uint8Array
+  readonly namespace: string
+  readonly message: Uint8Array
+  readonly sign: (data: Uint8Array) => Uint8Array
+}): string => {
+  const { publicKey, namespace, message, sign } = given
+  const algorithm = hashes[0]
+  const blob = concat(
+    magic,
+    encodeUint32(version),
+    encodeString(publicKey),
+    encodeStrings(namespace, '', algorithm),
+    encodeString(sign(encodeSigned(namespace, algorithm, message))),
+  )
+  const lines = encodeBase64(blob).match(/.{1,70}/g) ?? []
+  return `-----BEGIN SSH SIGNATURE-----\n${lines.join('\n')}\n-----END SSH SIGNATURE-----\n`
+}
+
+/** What is really signed: the message's hash, and what the signature is for. */
+const encodeSigned = (
+  namespace: string,
+  algorithm: (typeof hashes)[number],
+  message: Uint8Array,
+): Uint8Array =>
+  concat(
+    magic,
+    encodeStrings(namespace, '', algorithm),
+    encodeString(new Uint8Array(hash(algorithm, message, 'buffer'))),
+  )
 
 /**
  * What is wrong with an armored signature over `message` by the key with this wire blob, in words for
@@ -62,9 +104,7 @@ const findFault = (
   const name = hashes.find((known) => known === algorithm)
   if (name === undefined) return 'its hash is neither sha512 nor sha256'
 
-  const digest = new Uint8Array(hash(name, wanted.message, 'buffer'))
-  const signed = concat(magic, encodeStrings(namespace, reserved, name), encodeString(digest))
-  return verify(publicKey, signed, signature)
+  return verify(publicKey, encodeSigned(namespace, name, wanted.message), signature)
 }
 
 const readPreamble = (reader: Reader) => ({

@@ -103,6 +103,24 @@ export const loginEntry = {
 
 export const knownHost = {
   name: { text: 'The host’s name.', example: 'name: web-1.example.com' },
+  aliases: {
+    text: 'Other names it is asked for by; the certificate is always for its name.',
+    example: 'aliases: [web-1, shop.example.com]',
+  },
+  address: {
+    text: 'Where it is reached, where that is not its name: an IP address or a name.',
+    example: 'address: 10.2.0.17',
+  },
+  port: { text: 'The port of its sshd; 22 where it is left out.', example: 'port: 2222' },
+  logins: {
+    text: 'The logins that certificates open on it: for each, its trust bundle has a principals file.',
+    example: 'logins: [deploy, root]',
+  },
+  hostKeys: {
+    text: 'Its public host keys, as its /etc/ssh/ssh_host_*_key.pub have them; clients are told to accept these alone.',
+    example:
+      'hostKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKYMmX4zUEBJDmhxEXUGRXOBTJbFFGEm9jNwOkV2hFnx"]',
+  },
   labels: { text: 'Labels, by which rules find it.', example: 'labels: { env: prod, tier: web }' },
 } as const satisfies Words<KnownHostShape>
 

@@ -1,0 +1,49 @@
+import { bundleNamespace, formatBundle } from './bundle.ts'
+import type { Hosts, Trust } from './index.ts'
+import type { TrustKey } from './trust-key.ts'
+
+/** What every host trusts alike, and when it last changed. */
+export interface TrustSources {
+  /** The CA's public keys that certificates may be signed by, or will be next; `TYPE BASE64`. */
+  listCaKeys(): readonly string[]
+  /** The KRL as it is now. */
+  krl(): Uint8Array
+  /**
+   * The number of the newest entry that changed any of this. It changes with what it speaks of, in
+   * one step: whoever sees the one sees the other.
+   */
+  version(): number
+}
+
+/**
+ * Bundles, made when they are asked for. A host's version is the newest of what all share and what
+ * is its own, so that one that enrols does not send all the others for a new bundle. `floor` is what
+ * every version is raised by: more than an older log that was put back has lost.
+ */
+export const createTrust = (deps: {
+  readonly hosts: Hosts
+  readonly key: TrustKey
+  readonly sources: TrustSources
+  /** The number of the newest entry about a host of this name; 0 where there is none. */
+  readonly hostVersion: (name: string) => number
+  readonly floor: number
+}): Trust => {
+  const { hosts, key, sources, hostVersion, floor } = deps
+  const versionOf = (name: string) => floor + Math.max(sources.version(), hostVersion(name))
+  return Object.freeze({
+    publicKey: key.publicKey,
+    version: (name: string) => (hosts.has(name) ? versionOf(name) : undefined),
+    findBundle(name: string) {
+      const host = hosts.find(name)
+      if (host === undefined || host.name !== name) return undefined
+      const text = formatBundle({
+        host: name,
+        version: versionOf(name),
+        caKeys: sources.listCaKeys(),
+        logins: host.logins,
+        krl: sources.krl(),
+      })
+      return text + key.sign(bundleNamespace, text)
+    },
+  })
+}
