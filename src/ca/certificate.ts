@@ -83,13 +83,17 @@ export const formatKeyId = (holder: Holder, rule: string, requestId: string): st
   const host = new URL(holder.issuer).host.replace(/[[\]]/g, '')
   const source =
     holder.kind === 'github' && host === 'github.com' ? 'github' : `${holder.kind}:${host}`
-  const hashed = `sha256=${encodeHex(sha256(encodeUtf8(holder.subject))).slice(0, 32)}`
-  const subject = keyIdPart.test(holder.subject) ? holder.subject : hashed
   const tail = `/${rule}/${requestId}`
-  const candidates = [
-    ...(keyIdPart.test(holder.name) ? [`${source}:${subject}:${holder.name}${tail}`] : []),
-    `${source}:${subject}${tail}`,
-    `${source}:${hashed}${tail}`,
-  ]
-  return candidates.find((text) => text.length <= maxKeyId) ?? `${holder.kind}:${hashed}${tail}`
+  const isFit = (text: string) => text.length <= maxKeyId
+  const subject = keyIdPart.test(holder.subject) ? holder.subject : hashSubject(holder)
+  const whole = `${source}:${subject}:${holder.name}${tail}`
+  if (keyIdPart.test(holder.name) && isFit(whole)) return whole
+  const nameless = `${source}:${subject}${tail}`
+  if (isFit(nameless)) return nameless
+  const hashed = hashSubject(holder)
+  const least = `${source}:${hashed}${tail}`
+  return isFit(least) ? least : `${holder.kind}:${hashed}${tail}`
 }
+
+const hashSubject = ({ subject }: Holder): string =>
+  `sha256=${encodeHex(sha256(encodeUtf8(subject))).slice(0, 32)}`

