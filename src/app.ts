@@ -4,6 +4,7 @@ import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
 import { openConfiguredCopy } from './app/copy.ts'
 import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
+import { listLoginProviders } from './app/providers.ts'
 import { schemas } from './app/schemas.ts'
 import { checkDistinct, readTls } from './app/tls.ts'
 import { openTrust } from './app/trust.ts'
@@ -191,6 +192,7 @@ export const build = async (
     const http = createHttp({
       issue,
       pool,
+      loginProviders: listLoginProviders(config),
       authority,
       log,
       evidence,

@@ -69,6 +69,18 @@ export interface OidcConfig {
     | 'enforced'
   /** Written `maxTokenAge`; default 1h. */
   readonly maxTokenAgeSeconds: number
+  /** How people log in at a desk; default: not with this issuer. */
+  readonly login?: LoginConfig
+}
+
+/** What `postern login` needs of an issuer. Nothing in it is secret: everybody is told. */
+export interface LoginConfig {
+  /** A public client; one of the audience. */
+  readonly clientId: string
+  /** Default `browser` alone: a device code can be phished, as whoever approves it sees another's. */
+  readonly flows: readonly ('browser' | 'device')[]
+  /** Default `openid`, `profile`, `email`. */
+  readonly scopes: readonly string[]
 }
 
 /**
@@ -216,10 +228,11 @@ const createConfig = (file: string, settings: Settings, env: Env): Config => {
     },
     identity: {
       github: identity.github,
-      oidc: identity.oidc.map(({ nameClaim, mfa, maxTokenAge, ...rest }) => ({
+      oidc: identity.oidc.map(({ nameClaim, mfa, maxTokenAge, login, ...rest }) => ({
         ...rest,
         ...(nameClaim === undefined ? {} : { nameClaim }),
         ...(mfa === undefined ? {} : { mfa }),
+        ...(login === undefined ? {} : { login }),
         maxTokenAgeSeconds: maxTokenAge,
       })),
     },

@@ -57,7 +57,7 @@ identity:
       apiUrl: https://ghe.example.com/api/v3
   oidc:
     - { issuer: https://tenant.auth.example/, audience: [a, b], algorithms: [PS256], groupsClaim: roles, nameClaim: name, mfa: enforced, maxTokenAge: 10m }
-    - { ${idp}, mfa: { amr: [mfa, hwk] } }
+    - { ${idp}, mfa: { amr: [mfa, hwk] }, login: { clientId: https://postern.example.com } }
 audit: { checkpoints: /mnt/other/checkpoints, copy: log.jsonl }
 metrics: { listen: 0.0.0.0:9422 }
 log: { level: debug }
@@ -113,6 +113,11 @@ log: { level: debug }
             groupsClaim: 'groups',
             mfa: { amr: ['mfa', 'hwk'] },
             maxTokenAgeSeconds: 3600,
+            login: {
+              clientId: 'https://postern.example.com',
+              flows: ['browser'],
+              scopes: ['openid', 'profile', 'email'],
+            },
           },
         ],
       },

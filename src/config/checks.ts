@@ -35,6 +35,19 @@ export const listConflicts = (value: unknown): readonly z.core.$ZodIssue[] => {
       'goes with a key file; a key in an agent is unlocked there',
     )
   }
+  const { oidc } = toMap(settings['identity'])
+  for (const [at, entry] of (Array.isArray(oidc) ? oidc : []).entries()) {
+    const { login, audience } = toMap(entry)
+    const { clientId } = toMap(login)
+    if (typeof clientId === 'string' && ![audience].flat().includes(clientId)) {
+      found.push({
+        code: 'custom',
+        path: ['identity', 'oidc', at, 'login', 'clientId'],
+        message: 'is not among the audience, so the ID tokens of postern login would be refused',
+        input: undefined,
+      })
+    }
+  }
   return found
 }
 

@@ -85,7 +85,20 @@ const oidc = {
     text: 'What proves a second factor: { amr: […] }, { acr: […] }, or enforced where the issuer lets nobody in without. Default: nothing does.',
   },
   maxTokenAge: { text: 'How old a token may be, at most 30d. Default 1h.' },
+  login: { text: 'How people log in at a desk with postern login. Default: not with this issuer.' },
 } as const satisfies Words<Settings['identity']['oidc'][number]>
+
+const login = {
+  clientId: {
+    text: 'A public client, without a secret; it must be among the audience, for its ID tokens are what is sent.',
+  },
+  flows: {
+    text: 'browser (code with PKCE, on a loopback port), device (a code typed on another machine). Default browser.',
+  },
+  scopes: {
+    text: 'What is asked for; with offline_access the login is renewed. Default openid, profile, email.',
+  },
+} as const satisfies Words<NonNullable<Settings['identity']['oidc'][number]['login']>>
 
 const mfa = {
   amr: { text: 'Values of the claim amr, one of which must be there.' },
@@ -118,6 +131,7 @@ const words = {
   github,
   oidc,
   mfa,
+  login,
   audit,
   metrics,
   log,

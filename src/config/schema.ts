@@ -91,6 +91,14 @@ export const createSchema = (resolvePath: (path: string) => string) => {
         )
         .optional(),
       maxTokenAge: form(parseSpan(second, 30 * day)).default(hour),
+      login: strictShape(
+        {
+          clientId: text,
+          flows: filledList(oneOf('browser', 'device')).default(['browser']),
+          scopes: filledList(text).default(['openid', 'profile', 'email']),
+        },
+        'login',
+      ).optional(),
     },
     'oidc',
   )

@@ -48,14 +48,16 @@ import { createTrustRoute } from './routes/hosts-trust.ts'
 import type { Route } from './routes/index.ts'
 import { createOpenapiRoute } from './routes/openapi.ts'
 import { createPolicyRoute } from './routes/policy.ts'
+import { createProvidersRoute, type LoginProvider } from './routes/providers.ts'
 import { createSchemaRoutes, type Schemas } from './routes/schemas.ts'
 import { whoamiRoute } from './routes/whoami.ts'
 
-export type { Listening, Metrics, Rate }
+export type { Listening, LoginProvider, Metrics, Rate }
 
 export interface HttpDeps {
   readonly issue: Issue
   readonly pool: Pool
+  readonly loginProviders: readonly LoginProvider[]
   readonly authority: Authority
   readonly log: Log
   readonly evidence: Evidence
@@ -120,6 +122,7 @@ export const createHttp = (deps: HttpDeps): Http => {
   const table: readonly Route[] = [
     createCertificatesRoute({ issue: deps.issue, metrics }),
     whoamiRoute,
+    createProvidersRoute(deps.loginProviders),
     createUserCaRoute(deps.authority),
     createExplainRoute({ ...deps, checkRole }),
     createPolicyRoute(deps),

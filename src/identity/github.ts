@@ -110,7 +110,7 @@ export const createGithubProvider = (deps: {
 }
 
 /** The origin people know the server by; github.com and ghe.com have their API beside it. */
-const findServer = (apiUrl: string): string => {
+export const findServer = (apiUrl: string): string => {
   const url = parseProviderUrl(apiUrl)
   if (url === undefined || apiUrl.includes('?')) {
     throw new AppError(

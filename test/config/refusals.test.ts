@@ -221,6 +221,16 @@ describe('an identity provider', () => {
     },
   )
 
+  test('logs nobody in whose ID tokens it would refuse', async () => {
+    expect(await listProblems(oidc(`${idp}, login: { clientId: postern-cli }`))).toEqual([
+      'postern.yaml:2:113: is not among the audience, so the ID tokens of postern login would be refused',
+    ])
+    expect(await listProblems(oidc(`${idp}, login: { clientId: a, clientSecret: b }`))).toEqual([
+      'postern.yaml:2:113: is not among the audience, so the ID tokens of postern login would be refused',
+      'postern.yaml:2:116: unknown key "clientSecret"; known are clientId, flows, scopes',
+    ])
+  })
+
   test('must use at least one algorithm', async () => {
     expect(await listProblems(oidc(`${idp}, algorithms: []`))).toEqual([
       'postern.yaml:2:106: is an empty list, which grants nothing; name something or leave the key out',

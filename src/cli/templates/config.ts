@@ -41,6 +41,8 @@ ca:
       # What proves a second factor: { amr: […] }, { acr: […] }, or enforced.
       #mfa: { amr: [mfa] }
       #maxTokenAge: 1h
+      # For postern login: a public client, which is one of the audience too; browser, device or both.
+      #login: { clientId: postern-cli, flows: [browser] }
   #github:
     #- clientId: Iv1.0123456789abcdef
       #clientSecretFile: github-secret
