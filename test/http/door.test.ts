@@ -36,6 +36,7 @@ describe('every route', () => {
       service.app.table.filter(({ access }) => access === 'public').map((row) => row.path),
     ).toMatchInlineSnapshot(`
       [
+        "/v1/identity-providers",
         "/v1/ca/user.pub",
         "/v1/hosts/{name}/trust",
         "/v1/audit/checkpoint",

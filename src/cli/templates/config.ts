@@ -34,7 +34,7 @@ ca:
   #oidc:
     #- issuer: https://idp.example.com
       # Ours alone: where two deployments share an audience, a token for one opens the other.
-      #audience: https://postern.example.com
+      #audience: [https://postern.example.com, 0oa1b2c3d4]
       #algorithms: [RS256, ES256, EdDSA]
       #groupsClaim: groups
       #nameClaim: preferred_username
@@ -42,7 +42,7 @@ ca:
       #mfa: { amr: [mfa] }
       #maxTokenAge: 1h
       # For postern login: a public client, which is one of the audience too; browser, device or both.
-      #login: { clientId: postern-cli, flows: [browser] }
+      #login: { clientId: 0oa1b2c3d4, flows: [browser] }
   #github:
     #- clientId: Iv1.0123456789abcdef
       #clientSecretFile: github-secret
