@@ -11,6 +11,7 @@ import { openTrust } from './app/trust.ts'
 import { createLog } from './audit/chain.ts'
 import { createHistory } from './audit/history.ts'
 import type { Store } from './audit/index.ts'
+import { createInventory } from './audit/inventory.ts'
 import { listEntries } from './audit/read.ts'
 import { openRecent } from './audit/recent.ts'
 import { createThrottledLog } from './audit/refusals.ts'
@@ -198,6 +199,7 @@ export const build = async (
       evidence,
       copy,
       history: createHistory({ store, log, clock }),
+      inventory: createInventory({ store, clock, findRevoked: () => undefined }),
       currentPolicy,
       listPolicyProblems: watch.listProblems,
       explainer,

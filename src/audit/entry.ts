@@ -86,7 +86,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   'policy-error': { required: ['policy', 'problems', 'count'], optional: [] },
   freeze: { required: ['request', 'identity', 'reason'], optional: ['policy'] },
   unfreeze: { required: ['request', 'identity'], optional: ['policy'] },
-  read: { required: ['request', 'identity', 'query'], optional: ['policy'] },
+  read: { required: ['request', 'identity', 'query'], optional: ['policy', 'what'] },
   rollback: { required: ['checkpoint', 'lost', 'expiredBy'], optional: ['policy'] },
 } satisfies Record<Entry['type'], Shape>
 

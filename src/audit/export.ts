@@ -53,10 +53,11 @@ export const csvTitles = Object.keys(columns).join(',')
 export const formatCsv = (row: Row): string => {
   const { entry, ...place } = parseEntry(row)
   const members = { ...place, ...entry }
-  return Object.values(columns)
-    .map((path) => formatCell(pick(members, path)))
-    .join(',')
+  return formatCells(Object.values(columns).map((path) => pick(members, path)))
 }
+
+/** Cells as a line of CSV, without its end. */
+export const formatCells = (cells: readonly string[]): string => cells.map(formatCell).join(',')
 
 const pick = (members: unknown, path: string): string => {
   const value = path

@@ -208,9 +208,10 @@ export interface RollbackEntry extends EntryBase {
   readonly expiredBy: string
 }
 
-/** Somebody read the log over HTTP. */
+/** Somebody read the log over HTTP; or only what it says of certificates, of others than their own. */
 export interface ReadEntry extends EntryBase {
   readonly type: 'read'
+  readonly what?: 'certificates'
   readonly request: EntryRequest
   readonly identity: EntryIdentity
   /** What was asked for, as it was sent. */
@@ -297,4 +298,6 @@ export interface History {
 }
 
 export type { Copy } from './copy.ts'
+export type { Inventory, InventoryItem } from './inventory.ts'
+export { certificateStatuses, formatItem } from './inventory.ts'
 export type { Filter, Store }

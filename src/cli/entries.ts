@@ -42,7 +42,7 @@ const describe = (entry: Entry): string => {
     case 'unfreeze':
       return 'issuing goes on'
     case 'read':
-      return `the log: ${new URLSearchParams(entry.query)}`
+      return `the ${entry.what ?? 'log'}: ${new URLSearchParams(entry.query)}`
     case 'rollback':
       return `entries ${entry.lost.from} to ${entry.lost.to} are lost`
   }

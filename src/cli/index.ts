@@ -7,6 +7,7 @@ import { auditExport, auditSearch } from './commands/audit-search.ts'
 import { auditKey, auditVerify } from './commands/audit-verify.ts'
 import { backup } from './commands/backup.ts'
 import { caShow } from './commands/ca.ts'
+import { certList, certShow } from './commands/cert.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy-check.ts'
@@ -33,6 +34,8 @@ export const commands: readonly Command[] = [
   policyReplay,
   freeze,
   unfreeze,
+  certList,
+  certShow,
   auditList,
   auditShow,
   auditSearch,
@@ -48,6 +51,7 @@ export const commands: readonly Command[] = [
 const groups: Readonly<Record<string, string>> = {
   ca: 'the CA key',
   policy: 'the policy files',
+  cert: 'the certificates that were issued',
   audit: 'the log; also while the service runs',
 }
 

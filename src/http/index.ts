@@ -1,5 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
-import type { Copy, Evidence, History, Log } from '../audit/index.ts'
+import type { Copy, Evidence, History, Inventory, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
@@ -40,6 +40,7 @@ import { createCheckRole, createFindRoles } from './roles.ts'
 import { createAuditListRoute } from './routes/audit-list.ts'
 import { createCheckpointRoute, createProofRoute } from './routes/audit-proofs.ts'
 import { createUserCaRoute } from './routes/ca.ts'
+import { createCertificateListRoute } from './routes/certificate-list.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
 import { createExplainRoute } from './routes/explain.ts'
 import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
@@ -63,6 +64,7 @@ export interface HttpDeps {
   readonly evidence: Evidence
   readonly copy: Copy | undefined
   readonly history: History
+  readonly inventory: Inventory
   readonly currentPolicy: () => Policy
   /** Why the policy files as they are now are not in force; empty where they are. */
   readonly listPolicyProblems: () => readonly Problem[]
@@ -121,6 +123,7 @@ export const createHttp = (deps: HttpDeps): Http => {
 
   const table: readonly Route[] = [
     createCertificatesRoute({ issue: deps.issue, metrics }),
+    createCertificateListRoute({ ...deps, findRoles, checkRole }),
     whoamiRoute,
     createProvidersRoute(deps.loginProviders),
     createUserCaRoute(deps.authority),

@@ -164,7 +164,7 @@ const hasToken = (query: string): boolean =>
  * for a path we do not have. Of all else a query holds only what its route names, once.
  */
 export const checkTarget =
-  (table: readonly Pick<Route, 'path' | 'query'>[]): Middleware =>
+  (table: readonly Pick<Route, 'method' | 'path' | 'query'>[]): Middleware =>
   async (c, next) => {
     const target = readTarget(c.req.raw, c.env)
     if (!target.startsWith('/')) {
@@ -177,11 +177,11 @@ export const checkTarget =
         'A token was sent in the URL, where logs keep it: revoke it, and send a new one in the Authorization header.',
       )
     }
-    if (query !== '')
-      checkQuery(
-        query,
-        table.find(({ path }) => path === c.get('facts').route),
-      )
+    if (query !== '') {
+      const here = table.filter(({ path }) => path === c.get('facts').route)
+      const name = c.req.method === 'HEAD' ? 'get' : c.req.method.toLowerCase()
+      checkQuery(query, here.find(({ method }) => method === name) ?? here[0])
+    }
     await next()
   }
 

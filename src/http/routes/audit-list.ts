@@ -1,8 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Filter, History } from '../../audit/index.ts'
-import { AppError } from '../../errors.ts'
-import type { HttpContext } from '../context.ts'
 import { answer } from '../errors.ts'
+import { type Form, numberTo, readQuery, time } from '../query.ts'
 import type { RoleRoute } from './index.ts'
 
 const maxLimit = 500
@@ -79,7 +78,7 @@ export const createAuditListRoute = (history: History): RoleRoute => ({
   ],
   failures: [],
   async handle(c, { identity }) {
-    const asked = readQuery(c)
+    const asked = readQuery<keyof typeof query>(c, forms)
     const { limit, cursor, ...filter } = asked
     const { id, address } = c.get('facts')
     const { lines, next } = await history.read({
@@ -95,36 +94,13 @@ export const createAuditListRoute = (history: History): RoleRoute => ({
   },
 })
 
-const time = {
-  isValid: (text: string) =>
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) && !Number.isNaN(Date.parse(text)),
-  wanted: 'a time as 2026-11-22T10:00:00Z',
-}
-const text = {
-  isValid: (value: string) => value !== '' && value.length <= 512 && !/[\p{Cc}\p{Cs}]/u.test(value),
-  wanted: 'text of 1 to 512 characters, none of them a control character',
-}
-
 /** What is no text of any kind. */
-const forms: { readonly [name in keyof typeof query]?: typeof text } = {
+const forms: { readonly [name in keyof typeof query]?: Form } = {
   since: time,
   until: time,
-  limit: {
-    isValid: (value) => /^[1-9][0-9]{0,2}$/.test(value) && Number(value) <= maxLimit,
-    wanted: `a whole number from 1 to ${maxLimit}`,
-  },
+  limit: numberTo(maxLimit),
   cursor: {
     isValid: (value) => /^[1-9][0-9]{0,14}$/.test(value),
     wanted: 'the "next" of the page before',
   },
-}
-
-/** The names are known already (checkTarget). Each value is looked for as it is, and nothing in it is syntax. */
-const readQuery = (c: HttpContext): Readonly<Partial<Record<keyof typeof query, string>>> => {
-  const pairs = [...new URL(c.req.url).searchParams] as [keyof typeof query, string][]
-  for (const [name, value] of pairs) {
-    const { isValid, wanted } = forms[name] ?? text
-    if (!isValid(value)) throw new AppError('invalid_request', `Send "${name}" as ${wanted}.`)
-  }
-  return Object.fromEntries(pairs)
 }
