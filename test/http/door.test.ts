@@ -94,10 +94,10 @@ describe('every route', () => {
   })
 
   test.each([
-    ['GET', '/v1/certificates', 'POST', 'POST'],
-    ['HEAD', '/v1/certificates', 'POST', 'POST'],
-    ['OPTIONS', '/v1/certificates', 'POST', 'POST'],
-    ['PUT', '/v1/certificates', 'POST', 'POST'],
+    ['GET', '/v1/explain', 'POST', 'POST'],
+    ['HEAD', '/v1/explain', 'POST', 'POST'],
+    ['OPTIONS', '/v1/certificates', 'POST, GET, HEAD', 'POST and GET and HEAD'],
+    ['PUT', '/v1/certificates', 'POST, GET, HEAD', 'POST and GET and HEAD'],
     ['DELETE', '/v1/whoami', 'GET, HEAD', 'GET and HEAD'],
     ['POST', '/healthz', 'GET, HEAD', 'GET and HEAD'],
     ['QUERY', '/v1/whoami', 'GET, HEAD', 'GET and HEAD'],
