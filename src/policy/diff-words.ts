@@ -1,10 +1,11 @@
 import type { Change } from './diff.ts'
 import { createHostWords } from './host-words.ts'
 import type { Outcome } from './outcomes.ts'
-import type { People, Person } from './people.ts'
+import type { Person } from './people.ts'
 import type { Region } from './regions.ts'
 import type { Places } from './situations.ts'
 import { describeWhen } from './when.ts'
+import type { People } from './who-people.ts'
 
 /** A change for some people, at one place. */
 export interface Spot {

@@ -5,15 +5,9 @@ import { createDescriber, type Spot } from './diff-words.ts'
 import type { Role, Rule, RuleRef } from './index.ts'
 import { dropCovered, listOutcomes, type Outcome } from './outcomes.ts'
 import type { PolicyResult } from './parse.ts'
-import {
-  createExample,
-  createPeople,
-  formatPerson,
-  isAlso,
-  type People,
-  type Person,
-} from './people.ts'
+import { createExample, formatPerson, isAlso, type Person } from './people.ts'
 import { listPlaces, type Place } from './situations.ts'
+import { createPeople, type People } from './who-people.ts'
 
 type Loaded = Extract<PolicyResult, { readonly ok: true }>
 

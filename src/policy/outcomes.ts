@@ -1,15 +1,8 @@
 import type { Rule } from './index.ts'
-import {
-  anybody,
-  createExample,
-  formatPerson,
-  isAlso,
-  joinPersons,
-  type People,
-  type Person,
-} from './people.ts'
+import { anybody, createExample, formatPerson, isAlso, joinPersons, type Person } from './people.ts'
 import type { AllowRule } from './rule.ts'
 import { createNaming } from './who.ts'
+import type { People } from './who-people.ts'
 
 /** The rules that speak of one host, one login and one time on both sides, in their order. */
 export interface Situation {

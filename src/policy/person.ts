@@ -2,7 +2,7 @@ import type { Identity, Memberships } from '../identity/index.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { parseYaml } from '../lib/yaml.ts'
 import { createCaller } from './test.ts'
-import { testWho } from './who-schema.ts'
+import { testWho } from './test-who-schema.ts'
 
 /** A person, or in words what is wrong with the way one was written. */
 export type PersonResult =

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseAddress } from '../lib/address.ts'
 import { checkedText, chooseShape, filledList, strictShape } from '../lib/shape.ts'
 import { denyCodes } from './index.ts'
+import { testWho } from './test-who-schema.ts'
 import {
   cidr,
   duration,
@@ -12,7 +13,6 @@ import {
   sentence,
   testLogin,
 } from './values.ts'
-import { testWho } from './who-schema.ts'
 
 // The shape of a policy's own tests (DESIGN.md section 5).
 

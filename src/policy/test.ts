@@ -5,7 +5,7 @@ import type { Finding } from './consistency.ts'
 import type { Evaluator } from './evaluate.ts'
 import type { Ask, Decision, Question } from './index.ts'
 import type { Expected, TestShape } from './test-schema.ts'
-import type { TestWhoShape } from './who-schema.ts'
+import type { TestWhoShape } from './test-who-schema.ts'
 
 /** A test that was run: where the answer is not the expected one; nothing where it passes. */
 export interface TestRun {
