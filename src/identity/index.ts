@@ -34,10 +34,15 @@ export interface Identity {
 
 export type ClaimValue = string | number | boolean | readonly string[]
 
-/** A GitHub organisation or team that a rule that could match asks about. */
+/**
+ * A GitHub organisation or team that a rule that could match asks about: by the name it has today,
+ * or by the id it keeps. A team's id goes with its organisation's, as in GitHub's own routes.
+ */
 export type MembershipQuestion =
   | { readonly kind: 'org'; readonly org: string }
   | { readonly kind: 'team'; readonly org: string; readonly team: string }
+  | { readonly kind: 'orgId'; readonly orgId: string }
+  | { readonly kind: 'teamId'; readonly orgId: string; readonly teamId: string }
 
 /** What GitHub answered: only active memberships are here, each with the ids it was answered with. */
 export interface Memberships {
@@ -95,17 +100,44 @@ export const formatIdentity = (identity: Identity) => {
 }
 
 /** A question and what GitHub answered as plain JSON data, for log entries. */
-export const formatLookUp = (asked: MembershipQuestion, { orgs, teams }: Memberships) => {
-  if (asked.kind === 'org') {
-    const question = `org ${asked.org}`
-    const found = orgs.find(({ login }) => login === asked.org)
-    return found ? { question, answer: 'active', orgId: found.id } : { question, answer: 'none' }
+export const formatLookUp = (asked: MembershipQuestion, memberships: Memberships) => {
+  const question = formatQuestion(asked)
+  const found = findMembership(asked, memberships)
+  return found === undefined
+    ? { question, answer: 'none' }
+    : { question, answer: 'active', ...found }
+}
+
+/** As replay.ts of the policy reads it again; no name on GitHub holds a space. */
+const formatQuestion = (asked: MembershipQuestion): string => {
+  switch (asked.kind) {
+    case 'org':
+      return `org ${asked.org}`
+    case 'team':
+      return `team ${asked.org}/${asked.team}`
+    case 'orgId':
+      return `org id ${asked.orgId}`
+    case 'teamId':
+      return `team id ${asked.orgId}/${asked.teamId}`
   }
-  const question = `team ${asked.org}/${asked.team}`
-  const found = teams.find(({ org, slug }) => org === asked.org && slug === asked.team)
-  return found
-    ? { question, answer: 'active', orgId: found.orgId, teamId: found.id }
-    : { question, answer: 'none' }
+}
+
+const findMembership = (
+  asked: MembershipQuestion,
+  { orgs, teams }: Memberships,
+): { readonly orgId: string; readonly teamId?: string } | undefined => {
+  if (asked.kind === 'org' || asked.kind === 'orgId') {
+    const found = orgs.find(({ login, id }) =>
+      asked.kind === 'org' ? login === asked.org : id === asked.orgId,
+    )
+    return found && { orgId: found.id }
+  }
+  const found = teams.find(({ org, orgId, slug, id }) =>
+    asked.kind === 'team'
+      ? org === asked.org && slug === asked.team
+      : orgId === asked.orgId && id === asked.teamId,
+  )
+  return found && { orgId: found.orgId, teamId: found.id }
 }
 
 /** No membership was asked for, or the identity has none. */

@@ -1,6 +1,7 @@
 import { type Explanation, explain, findNear, type RuleTrace } from './explain.ts'
 import type { Condition, Policy, Question, Rule } from './index.ts'
 import type { WhoShape } from './who-schema.ts'
+import { describeById } from './words.ts'
 
 /** A condition as a caller may see it of themselves. */
 export type CallerCondition = Pick<Condition, 'key' | 'isMet' | 'wanted' | 'seen' | 'reason'>
@@ -87,9 +88,8 @@ const describeGroups = (entries: readonly WhoShape[]): string | undefined => {
       // One person in a group is that person.
       if (id !== undefined) return []
       const on = server === undefined ? '' : ` on ${server}`
-      return [team, org].flatMap((name, at) =>
-        name === undefined ? [] : [`${at === 0 ? 'team' : 'org'} ${name}${on}`],
-      )
+      const names = [team && `team ${team}`, org && `org ${org}`, describeById(entry.github)]
+      return names.flatMap((name) => (name ? [`${name}${on}`] : []))
     }
     if (!('oidc' in entry) || entry.oidc.groups === undefined) return []
     if (entry.oidc.subject !== undefined || entry.oidc.email !== undefined) return []

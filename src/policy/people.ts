@@ -21,9 +21,16 @@ export interface Person {
   readonly claims: ReadonlyMap<string, Alike & { readonly claim: string }>
   /** Claims that are one text: the login that is asked for. */
   readonly texts: ReadonlyMap<string, string>
+  /** By name, each with the id it must have; or by id alone (`byId`). */
   readonly orgs: ReadonlyMap<string, string | undefined>
   readonly teams: ReadonlyMap<string, string | undefined>
 }
+
+/** An organisation or team in place of its name: no name holds a space. */
+export const byId = (...ids: readonly string[]): string => `id ${ids.join('/')}`
+
+const splitId = (place: string): readonly string[] | undefined =>
+  place.startsWith('id ') ? place.slice(3).split('/') : undefined
 
 /** Somebody of whom nothing is known. */
 export const anybody: Person = Object.freeze({
@@ -162,8 +169,15 @@ export const createExample = (
       ...(client === undefined ? {} : { client }),
     },
     memberships: {
-      orgs: [...person.orgs].map(([login, id = unlisted]) => ({ login, id })),
+      orgs: [...person.orgs].map(([login, id = unlisted]) => {
+        const [orgId] = splitId(login) ?? []
+        return orgId === undefined ? { login, id } : { login: unlisted, id: orgId }
+      }),
       teams: [...person.teams].map(([path, id = unlisted]) => {
+        const [idOfOrg, idOfTeam] = splitId(path) ?? []
+        if (idOfOrg !== undefined && idOfTeam !== undefined) {
+          return { org: unlisted, orgId: idOfOrg, slug: unlisted, id: idOfTeam }
+        }
         const [org = '', slug = ''] = path.split('/')
         return { org, orgId: person.orgs.get(org) ?? unlisted, slug, id }
       }),

@@ -41,9 +41,19 @@ export type Verdict =
  */
 export type Comparison = 'same' | 'refused' | 'allowed' | 'moved' | 'unknown' | 'undecided'
 
-/** A question to GitHub as the log writes it. */
-export const formatMembership = (asked: MembershipQuestion): string =>
-  asked.kind === 'org' ? `org ${asked.org}` : `team ${asked.org}/${asked.team}`
+/** A question to GitHub as the log writes it (identity/index.ts). */
+export const formatMembership = (asked: MembershipQuestion): string => {
+  switch (asked.kind) {
+    case 'org':
+      return `org ${asked.org}`
+    case 'team':
+      return `team ${asked.org}/${asked.team}`
+    case 'orgId':
+      return `org id ${asked.orgId}`
+    case 'teamId':
+      return `team id ${asked.orgId}/${asked.teamId}`
+  }
+}
 
 /** More combinations of unknown answers than this are not tried. */
 const maxCombinations = 64
@@ -118,6 +128,16 @@ const listAnswers = (
 ): readonly Answer[] => {
   const stored = lookUps.get(formatMembership(question))
   if (stored?.isActive === false) return [{ isActive: false }]
+  if (question.kind === 'orgId' || question.kind === 'teamId') {
+    const { orgId } = question
+    const teamId = question.kind === 'teamId' ? question.teamId : undefined
+    const active = { isActive: true, orgId, teamId: teamId ?? unlisted } as const
+    // An answer by name tells the id as well; that there was none of a name tells nothing of an id.
+    const isKnown = [...lookUps.values()].some(
+      (one) => one.isActive && one.orgId === orgId && (teamId ?? one.teamId) === one.teamId,
+    )
+    return isKnown ? [active] : [{ isActive: false }, active]
+  }
   const isTeam = question.kind === 'team'
   const { orgId, teamId } = stored ?? {}
   if (orgId !== undefined && (teamId !== undefined || !isTeam)) {
@@ -132,8 +152,10 @@ const listAnswers = (
   return stored === undefined ? [{ isActive: false }, ...active] : active
 }
 
+type NamedQuestion = Extract<MembershipQuestion, { readonly org: string }>
+
 /** The ids that rules ask of an organisation or a team. */
-const listPins = (policy: Policy, identity: Identity, question: MembershipQuestion) => {
+const listPins = (policy: Policy, identity: Identity, question: NamedQuestion) => {
   const orgIds = new Set<string>()
   const teamIds = new Set<string>()
   const note = (entry: WhoShape) => {
@@ -173,13 +195,16 @@ const joinAnswers = (
   })
   return {
     orgs: found.flatMap(({ question, answer }) =>
-      question.kind === 'org' ? [{ login: question.org, id: answer.orgId }] : [],
-    ),
-    teams: found.flatMap(({ question, answer }) =>
-      question.kind === 'team'
-        ? [{ org: question.org, orgId: answer.orgId, slug: question.team, id: answer.teamId }]
+      question.kind === 'org' || question.kind === 'orgId'
+        ? [{ login: 'org' in question ? question.org : unlisted, id: answer.orgId }]
         : [],
     ),
+    teams: found.flatMap(({ question, answer }) => {
+      if (question.kind === 'org' || question.kind === 'orgId') return []
+      const { org, team: slug } =
+        question.kind === 'team' ? question : { org: unlisted, team: unlisted }
+      return [{ org, orgId: answer.orgId, slug, id: answer.teamId }]
+    }),
   }
 }
 

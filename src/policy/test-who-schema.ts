@@ -5,9 +5,17 @@ import { app, email, exact, githubLogin, id, issuer, org, server, team } from '.
 
 // How the policy's own tests, and the command line, write who asks (DESIGN.md section 5).
 
-const testOrg = strictShape({ org, orgId: id.optional() }, 'test org')
+const testOrg = strictShape({ org: org.optional(), orgId: id.optional() }, 'test org').refine(
+  (entry) => entry.org !== undefined || entry.orgId !== undefined,
+  { error: 'names no organisation: write its org or its orgId' },
+)
 const orgName = org.transform((name) => ({ org: name }))
-const testTeam = strictShape({ team, teamId: id.optional(), orgId: id.optional() }, 'test team')
+const testTeam = strictShape(
+  { team: team.optional(), teamId: id.optional(), orgId: id.optional() },
+  'test team',
+).refine((entry) => entry.team !== undefined || (entry.teamId && entry.orgId) !== undefined, {
+  error: 'names no team: write its team, or its teamId and orgId',
+})
 const teamName = team.transform((name) => ({ team: name }))
 
 const testGithub = strictShape(
@@ -16,7 +24,7 @@ const testGithub = strictShape(
     login: githubLogin.optional(),
     orgs: z
       .array(
-        chooseShape<{ org: string; orgId?: string | undefined }>(
+        chooseShape<{ org?: string | undefined; orgId?: string | undefined }>(
           (value) => (typeof value === 'string' ? orgName : testOrg),
           { forms: () => [orgName, testOrg] },
         ),
@@ -24,10 +32,13 @@ const testGithub = strictShape(
       .optional(),
     teams: z
       .array(
-        chooseShape<{ team: string; teamId?: string | undefined; orgId?: string | undefined }>(
-          (value) => (typeof value === 'string' ? teamName : testTeam),
-          { forms: () => [teamName, testTeam] },
-        ),
+        chooseShape<{
+          team?: string | undefined
+          teamId?: string | undefined
+          orgId?: string | undefined
+        }>((value) => (typeof value === 'string' ? teamName : testTeam), {
+          forms: () => [teamName, testTeam],
+        }),
       )
       .optional(),
     app: app.optional(),

@@ -91,13 +91,13 @@ export const createCaller = (
     name: login,
     ...(app === undefined ? {} : { client: app }),
   }
-  const inTeams = teams.map(({ team, teamId = '', orgId = '' }) => {
+  const inTeams = teams.map(({ team = '', teamId = '', orgId = '' }) => {
     const [org = '', slug = ''] = team.split('/')
     return { org, orgId, slug, id: teamId }
   })
   // Nobody is in a team without being in its organisation.
   const inOrgs = [
-    ...orgs.map(({ org, orgId = '' }) => ({ login: org, id: orgId })),
+    ...orgs.map(({ org = '', orgId = '' }) => ({ login: org, id: orgId })),
     ...inTeams.map(({ org, orgId }) => ({ login: org, id: orgId })),
   ]
   return { identity, memberships: { orgs: inOrgs, teams: inTeams } }

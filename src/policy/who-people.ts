@@ -1,4 +1,4 @@
-import { type Alike, anybody, domainOf, type Person } from './people.ts'
+import { type Alike, anybody, byId, domainOf, type Person } from './people.ts'
 import type { GithubShape, OidcShape, WhoShape } from './who-schema.ts'
 
 // The entries of `who` as people, and people in the words of such entries.
@@ -25,7 +25,10 @@ export const createPeople = (entries: readonly WhoShape[]): People => {
     const fresh = <T>(map: ReadonlyMap<string, T>, known: ReadonlyMap<string, T>) =>
       [...map].filter(([name, value]) => !known.has(name) || known.get(name) !== value)
     const id = (text: string | undefined) => (text === undefined ? '' : ` (id ${text})`)
-    const teams = fresh(person.teams, beside.teams)
+    const teams = dropNamed(fresh(person.teams, beside.teams), (path, teamId) => {
+      const orgId = person.orgs.get(path.split('/')[0] ?? '')
+      return orgId === undefined ? undefined : byId(orgId, teamId)
+    })
     const ofTeams = new Set(teams.map(([path]) => path.split('/')[0]))
     const login = subject === undefined ? undefined : logins.get(subject)
     const parts = [
@@ -43,7 +46,7 @@ export const createPeople = (entries: readonly WhoShape[]): People => {
         ([, { claim, values }]) => `${claim} ${values.join(' or ')}`,
       ),
       ...teams.map(([path, teamId]) => `team ${path}${id(teamId)}`),
-      ...fresh(person.orgs, beside.orgs)
+      ...dropNamed(fresh(person.orgs, beside.orgs), (_, orgId) => byId(orgId))
         .filter(([org]) => !ofTeams.has(org))
         .map(([org, orgId]) => `org ${org}${id(orgId)}`),
       client !== beside.client && client !== undefined ? `client ${client}` : '',
@@ -62,6 +65,17 @@ export const createPeople = (entries: readonly WhoShape[]): People => {
       return persons
     },
   })
+}
+
+type Place = readonly [string, string | undefined]
+
+/** Without the ids of those that stand there by their name as well. */
+const dropNamed = (
+  places: readonly Place[],
+  find: (name: string, id: string) => string | undefined,
+): readonly Place[] => {
+  const named = new Set(places.map(([name, id]) => (id === undefined ? undefined : find(name, id))))
+  return places.filter(([name]) => !named.has(name))
 }
 
 type FindAlike = (issuer: string, name: string, values: readonly unknown[]) => readonly Alike[]
@@ -113,14 +127,22 @@ const createGithubPerson = (shape: GithubShape): Person => {
   const { id, orgId, team, teamId, app, server = 'github.com' } = shape
   const path = team?.toLowerCase()
   const orgs = [shape.org?.toLowerCase(), path?.split('/')[0]]
+    .filter((org) => org !== undefined)
+    .map((org) => [org, orgId] as const)
   return {
     ...anybody,
     kind: 'github',
     issuer: server,
     ...(id === undefined ? {} : { subject: id }),
     ...(app === undefined ? {} : { client: app }),
-    orgs: new Map(orgs.flatMap((org) => (org === undefined ? [] : [[org, orgId] as const]))),
-    teams: new Map(path === undefined ? [] : [[path, teamId]]),
+    // Whoever is in one that has a name and an id is in the one of that id, whatever it is called.
+    orgs: new Map([...orgs, ...(orgId === undefined ? [] : [[byId(orgId), undefined] as const])]),
+    teams: new Map([
+      ...(path === undefined ? [] : [[path, teamId] as const]),
+      ...(orgId === undefined || teamId === undefined
+        ? []
+        : [[byId(orgId, teamId), undefined] as const]),
+    ]),
   }
 }
 

@@ -40,14 +40,12 @@ const githubEntry = (isDeny: boolean) =>
     if (entry.login !== undefined && entry.id === undefined) {
       report('a login can be given up and taken by another: write the id of the user beside it')
     }
-    if (entry.orgId !== undefined && entry.org === undefined && entry.team === undefined) {
-      report('orgId needs the org or the team it belongs to')
+    if (entry.teamId !== undefined && entry.team === undefined && entry.orgId === undefined) {
+      report("teamId needs the team's name beside it, or the orgId of its organisation")
     }
-    if (entry.teamId !== undefined && entry.team === undefined) {
-      report('teamId needs the team it belongs to')
-    }
-    const names = [entry.id, entry.login, entry.org, entry.team, isDeny ? entry.app : undefined]
-    if (names.every((name) => name === undefined)) {
+    const { id: user, login, org: name, orgId, team: slug } = entry
+    const names = [user, login, name, orgId, slug, isDeny ? entry.app : undefined]
+    if (names.every((one) => one === undefined)) {
       report(
         'names nobody: write an id, an org or a team; a server or an app alone is everyone there',
       )

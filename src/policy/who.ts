@@ -103,6 +103,9 @@ const createGithubEntry = (shape: GithubShape): Entry => {
   const conditions: Condition[] = []
   if (org !== undefined) conditions.push(createOrgCondition(org.toLowerCase(), orgId))
   if (team !== undefined) conditions.push(createTeamCondition(team.toLowerCase(), orgId, teamId))
+  else if (orgId !== undefined && teamId !== undefined) {
+    conditions.push(createTeamIdCondition(orgId, teamId))
+  } else if (orgId !== undefined && org === undefined) conditions.push(createOrgIdCondition(orgId))
   return {
     // The login is there for the reader alone: a person is their id, whatever they are called today.
     fits: ({ identity, server: ours }) =>
@@ -120,6 +123,16 @@ const createOrgCondition = (org: string, orgId: string | undefined): Condition =
     orgs.some(
       ({ login, id }) => login.toLowerCase() === org && (orgId === undefined || id === orgId),
     ),
+})
+
+const createOrgIdCondition = (orgId: string): Condition => ({
+  question: { kind: 'orgId', orgId },
+  isMet: ({ orgs }) => orgs.some(({ id }) => id === orgId),
+})
+
+const createTeamIdCondition = (orgId: string, teamId: string): Condition => ({
+  question: { kind: 'teamId', orgId, teamId },
+  isMet: ({ teams }) => teams.some((found) => found.orgId === orgId && found.id === teamId),
 })
 
 const createTeamCondition = (

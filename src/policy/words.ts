@@ -1,5 +1,5 @@
 import type { Identity, Memberships } from '../identity/index.ts'
-import type { WhoShape } from './who-schema.ts'
+import type { GithubShape, WhoShape } from './who-schema.ts'
 
 // Who a rule names, and who asks, in words for people: `policy explain` sets the one beside the other.
 
@@ -21,6 +21,7 @@ const describeEntry = (entry: WhoShape, identities: IdentityShapes): string => {
       id && `GitHub user ${id}${login === undefined ? '' : ` (${login})`}`,
       org && `org ${org}${pin(orgId)}`,
       team && `team ${team}${pin(teamId)}`,
+      describeById(entry.github),
       app && `through app ${app}`,
       server && `on ${server}`,
     ])
@@ -35,6 +36,13 @@ const describeEntry = (entry: WhoShape, identities: IdentityShapes): string => {
     client && `through client ${client}`,
     `of ${issuer}`,
   ])
+}
+
+/** The team or organisation that an entry has by its id alone. */
+export const describeById = ({ org, orgId, team, teamId }: GithubShape): string | undefined => {
+  if (orgId === undefined || team !== undefined) return undefined
+  if (teamId !== undefined) return `team id ${orgId}/${teamId}`
+  return org === undefined ? `org id ${orgId}` : undefined
 }
 
 const join = (parts: readonly (string | undefined | '')[]): string =>

@@ -24,6 +24,7 @@ export interface Route {
     | 'publicUser'
     | 'publicOrg'
     | 'publicTeam'
+    | 'orgOfId'
   readonly method: 'GET' | 'POST'
   readonly path: RegExp
   readonly handle: (call: GithubCall) => void
@@ -179,6 +180,9 @@ export const createRoutes = (deps: {
     world.orgs.find(({ login }) => login.toLowerCase() === name),
   )
 
+  /** Not in GitHub's reference, but where the links of its own answers lead. */
+  const showOrgOfId = showPublic((name) => world.orgs.find(({ id }) => String(id) === name))
+
   /** A team shows itself to the members of its organisation alone. */
   const showPublicTeam = asPerson(true, ({ response, names }, person) => {
     const org = visibleOrgs().find(({ login }) => login.toLowerCase() === names['org'])
@@ -208,6 +212,12 @@ export const createRoutes = (deps: {
       method: 'GET',
       path: new RegExp(`${api}/orgs/(?<name>[^/]+)$`),
       handle: showPublicOrg,
+    },
+    {
+      name: 'orgOfId',
+      method: 'GET',
+      path: new RegExp(`${api}/organizations/(?<name>[^/]+)$`),
+      handle: showOrgOfId,
     },
     {
       name: 'publicTeam',

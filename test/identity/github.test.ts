@@ -291,6 +291,50 @@ describe('memberships', () => {
     })
   })
 
+  const orgId: MembershipQuestion = { kind: 'orgId', orgId: '9001' }
+  const teamId: MembershipQuestion = { kind: 'teamId', orgId: '9001', teamId: '70' }
+
+  // ATTACKS 122, 123
+  test('are told by their ids alone, whatever they are called today', async () => {
+    const [first] = fake.world.orgs
+    if (first !== undefined) first.login = 'Renamed'
+    expect(await ask('maya', [orgId])).toEqual({
+      orgs: [{ login: 'renamed', id: '9001' }],
+      teams: [],
+    })
+    expect((await ask('maya', [teamId])).teams).toEqual([{ ...platform, org: 'renamed' }])
+    expect((await ask('maya', [{ ...teamId, teamId: '71' }])).teams).toEqual([])
+    expect(fake.requests['orgOfId']).toBe(undefined)
+  })
+
+  test('by an id are none for somebody outside', async () => {
+    expect(await ask('sam', [orgId, teamId])).toEqual({ orgs: [], teams: [] })
+    expect(fake.requests).toEqual({ checkToken: 1, orgs: 1, teams: 1, orgOfId: 1, org: 1 })
+  })
+
+  // ATTACKS 119
+  test.each([
+    ['hides from the app', 9001, 'the organisation acme hides its members from the app'],
+    ['is not found', 4, 'there is no organisation with the id 4, or it hides'],
+  ])('by an id whose organisation %s are unknown, not none', async (_what, id, detail) => {
+    const [first] = fake.world.orgs
+    if (first !== undefined) first.restricted = true
+    expect(await refusalOf(ask('maya', [{ kind: 'orgId', orgId: String(id) }]))).toEqual({
+      code: 'insufficient_scope',
+      message:
+        'GitHub does not show this app your membership of an organisation that the policy asks about: have an owner approve the app there, or authorise it for single sign-on.',
+      detail,
+    })
+  })
+
+  test.each(['unavailable', 'rate-limited', 'forbidden'] as const)(
+    'by an id are unknown where GitHub answers %s',
+    async (trouble) => {
+      fake.switches.trouble.orgOfId = trouble
+      expect((await refusalOf(ask('sam', [orgId]))).code).toBe('idp_unavailable')
+    },
+  )
+
   // ATTACKS 126
   test('end with the next question after they were taken away', async () => {
     const caller = await provider.authenticate(fake.mintToken('maya'))

@@ -11,6 +11,9 @@ const who = fc.constantFrom<NaiveMap>(
   { github: { team: 'acme/dev' } },
   { github: { team: 'acme/ops' } },
   { github: { org: 'acme' } },
+  { github: { orgId: '7' } },
+  { github: { orgId: '7', teamId: '91' } },
+  { github: { team: 'acme/dev', orgId: '7', teamId: '91' } },
   { github: { id: '1', login: 'kim' } },
   { github: { id: '1', team: 'acme/dev' } },
   { oidc: { issuer, groups: ['a', 'b'] } },
@@ -159,10 +162,12 @@ const instants = [
   '2026-11-25T19:30:00Z',
 ]
 
+const teamIds: Readonly<Record<string, string>> = { dev: '91', ops: '92', crew: '93' }
+
 const githubCaller = fc
   .tuple(fc.constantFrom('1', '2'), fc.subarray(['dev', 'ops', 'crew']), fc.boolean())
   .map(([subject, slugs, isMember]) => {
-    const teams = slugs.map((slug) => ({ org: 'acme', orgId: '7', slug, id: `9${slug.length}` }))
+    const teams = slugs.map((slug) => ({ org: 'acme', orgId: '7', slug, id: teamIds[slug] ?? '' }))
     // Nobody is in a team without being in its organisation.
     const orgs = isMember || teams.length > 0 ? [{ login: 'acme', id: '7' }] : []
     return { identity: github(subject), memberships: { orgs, teams } }

@@ -59,14 +59,22 @@ const isPerson = (file: NaiveMap, entry: Value, question: NaiveQuestion): boolea
   }
   const github = map(entry)['github']
   if (github !== undefined) {
-    const { id, org, team, app, server = 'github.com' } = map(github)
+    const { id, org, orgId, team, teamId, app, server = 'github.com' } = map(github)
+    const isOrg = (login: string, found: string): boolean =>
+      (org === undefined || login === org) && (orgId === undefined || found === orgId)
+    const isTeam = (one: Memberships['teams'][number]): boolean =>
+      (team === undefined || `${one.org}/${one.slug}` === team) &&
+      (orgId === undefined || one.orgId === orgId) &&
+      (teamId === undefined || one.id === teamId)
+    const isOfTeam = (team ?? teamId) !== undefined
+    const isOfOrg = org !== undefined || (orgId !== undefined && !isOfTeam)
     return (
       identity.kind === 'github' &&
       identity.issuer === `https://${text(server)}` &&
       (id === undefined || identity.subject === id) &&
       (app === undefined || identity.client === app) &&
-      (org === undefined || memberships.orgs.some(({ login }) => login === org)) &&
-      (team === undefined || memberships.teams.some((one) => `${one.org}/${one.slug}` === team))
+      (!isOfOrg || memberships.orgs.some(({ login, id: found }) => isOrg(login, found))) &&
+      (!isOfTeam || memberships.teams.some(isTeam))
     )
   }
   const { issuer, subject, email, emailDomain, groups, claims, client } = map(map(entry)['oidc'])

@@ -10,9 +10,7 @@ const everyone = { deny: 'not now', who: ['everyone'], hosts: ['*'], logins: ['*
 const list = (policy: Policy, identity = github('1'), wanted = web): readonly string[] =>
   policy
     .listQuestions(identity, wanted, noon)
-    .map((question) =>
-      question.kind === 'org' ? question.org : `${question.org}/${question.team}`,
-    )
+    .map(({ kind: _, ...question }) => Object.values(question).join('/'))
 
 describe('what is asked of GitHub', () => {
   test('is what a rule that could match needs, once each, in lower case', () => {
@@ -22,9 +20,13 @@ describe('what is asked of GitHub', () => {
         rule('b', {
           who: [{ github: { org: 'ACME' } }, { github: { org: 'other', team: 'acme/ops' } }],
         }),
+        rule('c', {
+          who: [{ github: { orgId: '815' } }, { github: { orgId: '815', teamId: '4711' } }],
+        }),
       ),
     )
-    expect(list(policy)).toEqual(['acme/platform', 'acme', 'other', 'acme/ops'])
+    const asked = ['acme/platform', 'acme', 'other', 'acme/ops', '815', '815/4711']
+    expect(list(policy)).toEqual(asked)
   })
 
   test.each<[string, Record<string, unknown>]>([
@@ -84,6 +86,8 @@ describe('the answers to what was asked', () => {
       { github: { id: '2' } },
       { github: { org: 'acme' } },
       { github: { org: 'acme', orgId: '9' } },
+      { github: { orgId: '9' } },
+      { github: { orgId: '7', teamId: '5' } },
       { github: { team: 'acme/ops' } },
       { github: { id: '1', team: 'acme/dev' } },
       { github: { org: 'other', team: 'acme/ops' } },
@@ -94,7 +98,7 @@ describe('the answers to what was asked', () => {
   const hosts = fc.constantFrom(['web-1'], ['web-*'], ['web-2'], ['*'])
   const allow = fc.record({ who, hosts }).map((parts) => parts)
   const deny = fc.record({ who, except: who, hosts }).map((parts) => ({ ...parts, deny: 'no' }))
-  const membership = fc.subarray(['acme', 'acme=9', 'acme/ops', 'acme/dev', 'other'])
+  const membership = fc.subarray(['acme', 'acme=9', 'acme/ops', 'acme/ops=5', 'acme/dev', 'other'])
 
   test('decide what knowing everything would decide', () => {
     fc.assert(
@@ -116,8 +120,17 @@ const answer = (
   asked: readonly MembershipQuestion[],
   { orgs, teams }: Memberships,
 ): Memberships => ({
-  orgs: orgs.filter(({ login }) => asked.some(({ kind, org }) => kind === 'org' && org === login)),
-  teams: teams.filter(({ org, slug }) =>
-    asked.some((one) => one.kind === 'team' && one.org === org && one.team === slug),
+  orgs: orgs.filter(({ login, id }) =>
+    asked.some(
+      (one) =>
+        (one.kind === 'org' && one.org === login) || (one.kind === 'orgId' && one.orgId === id),
+    ),
+  ),
+  teams: teams.filter(({ org, orgId, slug, id }) =>
+    asked.some(
+      (one) =>
+        (one.kind === 'team' && one.org === org && one.team === slug) ||
+        (one.kind === 'teamId' && one.orgId === orgId && one.teamId === id),
+    ),
   ),
 })

@@ -122,10 +122,9 @@ const around: Readonly<Record<Title, (part: object) => object>> = {
     }),
   'who entry': (part) => around['allow rule']({ who: [part] }),
   github: (part) => {
-    const beside =
-      'teamId' in part || 'orgId' in part ? { team: 'acme/platform' } : { id: '583231' }
+    const beside = 'teamId' in part ? { orgId: '815' } : { id: '583231' }
     return around['who entry']({
-      github: { ...('org' in part || 'team' in part ? {} : beside), ...part },
+      github: { ...('org' in part || 'team' in part || 'orgId' in part ? {} : beside), ...part },
     })
   },
   oidc: (part) =>

@@ -83,6 +83,11 @@ describe('a GitHub entry', () => {
       member('acme=8'),
       false,
     ],
+    ['a member of the org by its id alone', { orgId: '7' }, member('other=7'), true],
+    ['no member of an org of another id', { orgId: '7' }, member('acme=8'), false],
+    ['a member of the team by ids alone', { orgId: '7', teamId: '9' }, member('a/b=9'), true],
+    ['no member of another team', { orgId: '7', teamId: '9' }, member('a/b=8', 'a=7'), false],
+    ['no team of another org', { orgId: '8', teamId: '9' }, member('a/b=9', 'a=8'), false],
     ['no member of an org that starts so', { org: 'acme' }, member('acme-evil'), false],
     ['nobody without memberships', { org: 'acme' }, none, false],
     ['a member of the team', { team: 'acme/platform' }, member('acme/platform'), true],
@@ -383,10 +388,13 @@ describe('a who that names nobody, or everybody, or someone by what they can cha
     [[{ github: { id: 'maya' } }], 'id: must be a number in quotes, as "583231"'],
     [[{ github: { id: '0123' } }], 'id: must be a number in quotes, as "583231"'],
     [
-      [{ github: { id: '1', orgId: '7' } }],
-      'github: orgId needs the org or the team it belongs to',
+      [{ github: { org: 'acme', teamId: '7' } }],
+      "github: teamId needs the team's name beside it, or the orgId of its organisation",
     ],
-    [[{ github: { org: 'acme', teamId: '7' } }], 'github: teamId needs the team it belongs to'],
+    [
+      [{ github: { id: '1', teamId: '7' } }],
+      "github: teamId needs the team's name beside it, or the orgId of its organisation",
+    ],
     [
       [{ github: { team: 'Acme Ops' } }],
       'team: must be ORG/SLUG as in the URL of the team, as acme/platform; not its display name',

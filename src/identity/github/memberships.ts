@@ -8,7 +8,8 @@ import {
   providerUnavailable,
   tokenRefused,
 } from '../index.ts'
-import { isRateLimited, parseOrg, parseTeam, unusable } from './answers.ts'
+import { isName, isRecord } from '../values.ts'
+import { isRateLimited, parseId, parseOrg, parseTeam, unusable } from './answers.ts'
 
 /** Any of these lets an OAuth app's token read organisations and teams. */
 const readingScopes = ['read:org', 'write:org', 'admin:org'] as const
@@ -31,7 +32,8 @@ export type FindMemberships = (
  * the membership of its organisation does.
  *
  * An organisation that hides itself from the app must not look like one the person is not in: for
- * each that was asked about and not listed, GitHub is asked whether it would tell us.
+ * each that was asked about and not listed, GitHub is asked whether it would tell us. It is asked by
+ * the login, so of an id that first: `GET /organizations/{id}`, where GitHub's own links lead.
  *
  * Codes: `insufficient_scope`, `idp_unavailable`, and `invalid_token` for a token revoked meanwhile.
  */
@@ -78,6 +80,17 @@ export const createFindMemberships = (deps: {
       }
       return items
     }
+    const findLogin = async (orgId: string): Promise<string> => {
+      const path = `/organizations/${orgId}`
+      const response = await ask(`${apiUrl}${path}`)
+      const { status, headers } = response
+      if (status === 404) throw hidden(`there is no organisation with the id ${orgId}, or it hides`)
+      if (status !== 200) throw unusable(path, status, headers, clock)
+      const body: unknown = await response.json().catch(() => undefined)
+      const login = isRecord(body) && parseId(body) === orgId ? body['login'] : undefined
+      if (!isName(login)) throw providerUnavailable(`GitHub answered ${path} with something else`)
+      return login.toLowerCase()
+    }
     const checkVisible = async (org: string): Promise<void> => {
       const { status, headers } = await ask(
         `${apiUrl}/user/memberships/orgs/${encodeURIComponent(org)}`,
@@ -86,36 +99,57 @@ export const createFindMemberships = (deps: {
       if (status !== 403 || isRateLimited(status, headers)) {
         throw unusable('a membership', status, headers, clock)
       }
-      throw new AppError(
-        'insufficient_scope',
-        'GitHub does not show this app your membership of an organisation that the policy asks about: have an owner approve the app there, or authorise it for single sign-on.',
-        { detail: `the organisation ${org} hides its members from the app` },
-      )
+      throw hidden(`the organisation ${org} hides its members from the app`)
     }
 
-    const wantedOrgs = new Set(questions.map(({ org }) => org.toLowerCase()))
-    const wantedTeams = new Set(
-      questions.flatMap((question) =>
-        question.kind === 'team' ? [`${question.org}/${question.team}`.toLowerCase()] : [],
-      ),
-    )
+    const { orgNames, orgIds, teamNames, teamIds } = sortQuestions(questions)
     const [orgItems, teamItems] = await Promise.all([
       list(`/user/memberships/orgs?state=active&per_page=${pageSize}`),
-      wantedTeams.size === 0 ? [] : list(`/user/teams?per_page=${pageSize}`),
+      teamNames.size + teamIds.size === 0 ? [] : list(`/user/teams?per_page=${pageSize}`),
     ])
     const orgs = orgItems
       .map(parseOrg)
-      .filter(({ login, isActive }) => isActive && wantedOrgs.has(login))
+      .filter(({ login, id, isActive }) => isActive && (orgNames.has(login) || orgIds.has(id)))
       .map(({ login, id }) => ({ login, id }))
     const teams = teamItems
       .map(parseTeam)
-      .filter(({ org, slug }) => wantedTeams.has(`${org}/${slug}`))
+      .filter(
+        ({ org, orgId, slug, id }) =>
+          teamNames.has(`${org}/${slug}`) || teamIds.has(`${orgId}/${id}`),
+      )
       .filter(({ orgId }) => orgs.some(({ id }) => id === orgId))
-    for (const org of wantedOrgs) {
+    for (const org of orgNames) {
       if (!orgs.some(({ login }) => login === org)) await checkVisible(org)
+    }
+    for (const orgId of orgIds) {
+      if (!orgs.some(({ id }) => id === orgId)) await checkVisible(await findLogin(orgId))
     }
     return Object.freeze({ orgs: Object.freeze(orgs), teams: Object.freeze(teams) })
   }
+}
+
+const hidden = (detail: string): AppError =>
+  new AppError(
+    'insufficient_scope',
+    'GitHub does not show this app your membership of an organisation that the policy asks about: have an owner approve the app there, or authorise it for single sign-on.',
+    { detail },
+  )
+
+/** What is asked about, each by what it is asked by: the names in lower case, the organisations of teams too. */
+const sortQuestions = (questions: readonly MembershipQuestion[]) => {
+  const sorted = {
+    orgNames: new Set<string>(),
+    orgIds: new Set<string>(),
+    teamNames: new Set<string>(),
+    teamIds: new Set<string>(),
+  }
+  for (const question of questions) {
+    if ('org' in question) sorted.orgNames.add(question.org.toLowerCase())
+    else sorted.orgIds.add(question.orgId)
+    if ('team' in question) sorted.teamNames.add(`${question.org}/${question.team}`.toLowerCase())
+    if ('teamId' in question) sorted.teamIds.add(`${question.orgId}/${question.teamId}`)
+  }
+  return sorted
 }
 
 const readList = async (response: Response): Promise<readonly unknown[]> => {

@@ -108,10 +108,12 @@ const createPersonBuckets = (
 const listAsked = (leaf: Leaf): readonly string[] => {
   if (leaf === 'everyone') return ['everyone']
   if ('github' in leaf) {
-    const { id, team, org } = leaf.github
+    const { id, team, teamId, org, orgId } = leaf.github
     if (id !== undefined) return [`id ${id}`]
     if (team !== undefined) return [`team ${team.toLowerCase()}`]
-    return [org === undefined ? 'github' : `org ${org.toLowerCase()}`]
+    if (teamId !== undefined) return [`team id ${teamId}`]
+    if (org !== undefined) return [`org ${org.toLowerCase()}`]
+    return [orgId === undefined ? 'github' : `org id ${orgId}`]
   }
   const { issuer, subject, email, groups, claims = {} } = leaf.oidc
   if (subject !== undefined) return [`${issuer} subject ${subject}`]
@@ -126,13 +128,15 @@ const listAsked = (leaf: Leaf): readonly string[] => {
 const listHad = (leaf: Leaf): readonly string[] => {
   if (leaf === 'everyone') return []
   if ('github' in leaf) {
-    const { id, team, org } = leaf.github
+    const { id, team, teamId, org, orgId } = leaf.github
     const orgs = [org, team?.split('/')[0]].flatMap((name) => name?.toLowerCase() ?? [])
     return [
       'github',
       ...(id === undefined ? [] : [`id ${id}`]),
       ...(team === undefined ? [] : [`team ${team.toLowerCase()}`]),
       ...orgs.map((name) => `org ${name}`),
+      ...(teamId === undefined ? [] : [`team id ${teamId}`]),
+      ...(orgId === undefined ? [] : [`org id ${orgId}`]),
     ]
   }
   const { issuer, subject, email, groups = [], claims = {} } = leaf.oidc

@@ -155,7 +155,10 @@ const listWideRoles = ({ sources }: Ground): readonly Remark[] =>
     (entry.shape.admin ?? []).flatMap((leaf, at) => {
       const isWide =
         typeof leaf === 'object' &&
-        (('github' in leaf && leaf.github.id === undefined && leaf.github.team === undefined) ||
+        (('github' in leaf &&
+          [leaf.github.id, leaf.github.team, leaf.github.teamId].every(
+            (key) => key === undefined,
+          )) ||
           ('oidc' in leaf &&
             leaf.oidc.emailDomain !== undefined &&
             [leaf.oidc.subject, leaf.oidc.email, leaf.oidc.groups].every(

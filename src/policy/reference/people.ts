@@ -31,7 +31,7 @@ export const github = {
     example: 'org: acme',
   },
   orgId: {
-    text: 'The id the organisation must have, so that nobody can take its name. `postern policy pin` writes it.',
+    text: 'The id of the organisation: beside its name, so that nobody can take that (`postern policy pin` writes it); or alone, whatever it is called.',
     example: 'orgId: "815"',
   },
   team: {
@@ -39,7 +39,7 @@ export const github = {
     example: 'team: acme/platform',
   },
   teamId: {
-    text: 'The id the team must have. `postern policy pin` writes it.',
+    text: 'The id of the team: beside its name (`postern policy pin` writes it); or with the orgId alone, as `{ teamId: "4711", orgId: "815" }`, whatever the two are called.',
     example: 'teamId: "4711"',
   },
   app: {
