@@ -113,7 +113,7 @@ export const createIssue = (deps: {
 
       const contents = formatContents(intent)
       const shortened = shortenedBy === undefined ? {} : { shortenedBy }
-      const signed = { ...contents, ca: authority.fingerprint, text: certified.text }
+      const signed = { ...contents, ca: certified.ca, text: certified.text }
       const entry: AllowEntry = {
         type: 'allow',
         ...facts,

@@ -78,9 +78,12 @@ const compose = (given: {
     certify: async (intent: CertificateIntent) => {
       steps.push('certify')
       if (given.failCertify !== undefined) throw given.failCertify
-      return { text: 'ssh-ed25519-cert-v01@openssh.com AAAA', intent }
+      return { text: 'ssh-ed25519-cert-v01@openssh.com AAAA', intent, ca: 'SHA256:ca' }
     },
     check: async () => ({ ok: true }),
+    add: async () => {},
+    prove: async () => {},
+    drop: async () => {},
     close: async () => {},
   }
   const log: Log = {

@@ -1,15 +1,14 @@
 import { AppError } from '../errors.ts'
-import { encodeUtf8, isEqual } from '../lib/bytes.ts'
-import { type Clock, formatTime, toSeconds } from '../lib/clock.ts'
-import { authorityAlgorithms, isAuthorityKeyType } from '../ssh/algorithms.ts'
-import { decodePublicKey, formatPublicKey, type PublicKey } from '../ssh/keys.ts'
-import { createVerifier } from '../ssh/signature.ts'
-import { checkIntent, checkSigned, type Issuer } from './check.ts'
-import { createEncoder } from './encode.ts'
-import { findPublished } from './published.ts'
+import { type Clock, toSeconds } from '../lib/clock.ts'
+import type { PublicKey } from '../ssh/keys.ts'
+import { checkIntent } from './check.ts'
+import type { KeyRing } from './rotation.ts'
 import type { Signer } from './signer.ts'
+import { createSigningKey, type SigningKey } from './signing-key.ts'
 
 export { parsePublicKey } from '../ssh/keys.ts'
+export type { KeyHome, KeyRing, KeyState, RingKey } from './rotation.ts'
+export { hasSigned, isTrusted } from './rotation.ts'
 export type { PublicKey }
 
 /**
@@ -32,63 +31,81 @@ export interface Certified {
   /** One line, `TYPE BASE64`, without a comment. */
   readonly text: string
   readonly intent: CertificateIntent
+  /** The fingerprint of the key that signed it. */
+  readonly ca: string
 }
 
 /**
- * The CA. Only issue.ts asks it to certify.
+ * The CA. Only issue.ts asks it to certify. Its keys are those of the ring: the active one signs.
  */
 export interface Authority {
-  /** The CA's public key, `TYPE BASE64`, ready for `TrustedUserCAKeys`. */
+  /** The active key, `TYPE BASE64`, and its `SHA256:…`, as ssh-keygen -l prints it. */
   readonly publicKey: string
-  /** `SHA256:…`, as ssh-keygen -l prints it. */
   readonly fingerprint: string
   /**
-   * Signs exactly this. Refuses an unsound intent whoever asks (`unsound_certificate`); `key_in_use`
-   * for a key that is the CA's own; `signer_unavailable` where the key does not answer;
-   * `signer_selfcheck` where an independent parse of the result finds anything but the intent.
+   * Signs exactly this, with the key that is active when it begins. Refuses an unsound intent whoever
+   * asks (`unsound_certificate`); `key_in_use` for a key of the ring; `signer_unavailable` where the
+   * key does not answer; `signer_selfcheck` where an independent parse of the result finds anything
+   * but the intent.
    */
   certify(intent: CertificateIntent): Promise<Certified>
-  /** A test signature, kept for 10 s, over a text that can be read as no certificate. */
+  /** A test signature of the active key, kept for 10 s, over a text that can be read as no certificate. */
   check(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
+  /** Takes in a key that may become active; proved as at `createAuthority`. */
+  add(signer: Signer): Promise<void>
+  /** Proves, by a signature, that a key can sign now. Codes: as `createAuthority`. */
+  prove(fingerprint: string): Promise<void>
+  /** Closes a key for good, once the certificates it is signing are signed. */
+  drop(fingerprint: string): Promise<void>
   close(): Promise<void>
 }
 
-const signSeconds = 5
 const proofMilliseconds = 10_000
 
 /**
- * Opens the CA over its key. A key inside the process is proved here, by a signature that is
- * verified; one outside is proved with every certificate.
+ * Opens the CA over the ring's active key. A key inside the process is proved here, by a signature
+ * that is verified; one outside is proved with every certificate. A ring of the one key unless given.
  * Codes: `invalid_config` for a key that may be no CA's; `signer_unavailable` where it does not
  * answer; `signer_selfcheck` where its signature does not verify.
  */
 export const createAuthority = async (deps: {
   readonly signer: Signer
+  readonly ring?: KeyRing
   readonly clock: Clock
   readonly maxTtlSeconds: number
   readonly backdateSeconds: number
 }): Promise<Authority> => {
-  const { signer, clock } = deps
-  const key = decodeIssuer(signer)
-  const { algorithm, external } = signer
-  const verify = createVerifier(key.blob)
-  const issuer: Issuer = { publicKey: key.blob, algorithm, external, verify }
-  const encode = createEncoder(key.blob)
-
-  const sign = (data: Uint8Array) => withDeadline(async () => signer.sign(data))
-  const prove = async (): Promise<void> => {
-    // No certificate: it would begin with a length, and these letters make one of 1.8 GB. No SSHSIG
-    // either, which begins with its own name.
-    const text = encodeUtf8(`postern: the CA key answers, ${formatTime(clock())}`)
-    if (verify(text, await sign(text)) === true) return
-    throw new AppError('signer_selfcheck', 'The CA key made a signature that does not verify.')
+  const { clock } = deps
+  const keys = new Map<string, SigningKey>()
+  const add = async (signer: Signer): Promise<SigningKey> => {
+    const sign = (data: Uint8Array) => withDeadline(async () => signer.sign(data))
+    const key = createSigningKey({ signer, sign, clock })
+    if (!signer.external) await key.prove()
+    keys.set(key.fingerprint, key)
+    return key
   }
-  if (!external) await prove()
+  const first = await add(deps.signer)
+  const find = (fingerprint: string): SigningKey => {
+    const key = keys.get(fingerprint)
+    if (key !== undefined) return key
+    throw new AppError('signer_unavailable', 'The signing key is not open: try again.', {
+      detail: `${fingerprint} is not open`,
+    })
+  }
+  const prove = async (fingerprint: string) => find(fingerprint).prove()
+  const active = () => deps.ring?.active() ?? first
+  const isOurs = ({ fingerprint }: PublicKey): boolean =>
+    keys.has(fingerprint) ||
+    deps.ring?.list().some((key) => key.fingerprint === fingerprint) === true
 
-  let proof: { readonly at: number; readonly result: ReturnType<Authority['check']> } | undefined
+  let proof: Proof | undefined
   return Object.freeze({
-    publicKey: formatPublicKey(key),
-    fingerprint: key.fingerprint,
+    get publicKey() {
+      return active().publicKey
+    },
+    get fingerprint() {
+      return active().fingerprint
+    },
     async certify(intent: CertificateIntent) {
       const now = toSeconds(clock())
       // A second or two may pass between the decision and here; that is nobody's fault but ours.
@@ -100,54 +117,53 @@ export const createAuthority = async (deps: {
         )
       }
       checkIntent(intent, deps, now)
-      if (isEqual(intent.publicKey.blob, key.blob)) {
+      if (isOurs(intent.publicKey)) {
         throw new AppError(
           'key_in_use',
           'This key may not be certified, for it is the CA’s own: make one of your own with "ssh-keygen -t ed25519".',
         )
       }
-      const text = await encode(intent, sign)
-      checkSigned(text, intent, issuer)
-      return Object.freeze({ text, intent })
+      const key = find(active().fingerprint)
+      const text = await key.signCertificate(intent)
+      return Object.freeze({ text, intent, ca: key.fingerprint })
     },
     check() {
       const at = clock().getTime()
+      const { fingerprint } = active()
       const age = at - (proof?.at ?? Number.NEGATIVE_INFINITY)
-      if (proof === undefined || age < 0 || age >= proofMilliseconds) {
-        proof = { at, result: prove().then(() => ({ ok: true }) as const, describe) }
+      if (proof?.fingerprint !== fingerprint || age < 0 || age >= proofMilliseconds) {
+        const result = prove(fingerprint).then(() => ({ ok: true }) as const, describe)
+        proof = { fingerprint, at, result }
       }
       return proof.result
     },
-    close: () => signer.close(),
+    async add(signer: Signer) {
+      await add(signer)
+    },
+    prove,
+    async drop(fingerprint: string) {
+      const key = keys.get(fingerprint)
+      keys.delete(fingerprint)
+      await key?.close()
+    },
+    async close() {
+      await Promise.all([...keys.values()].map((key) => key.close()))
+    },
   })
 }
 
-/** The CA's key, checked as strictly as a user's, and for what a CA's may not be. */
-const decodeIssuer = (signer: Signer): PublicKey => {
-  const refuse = (message: string, hint: string, cause?: unknown) =>
-    new AppError('invalid_config', message, { hint, ...(cause === undefined ? {} : { cause }) })
-  let key: PublicKey
-  try {
-    key = decodePublicKey(signer.publicKey)
-  } catch (cause) {
-    throw refuse('The CA key does not pass the checks of a public key.', makeKey, cause)
-  }
-  if (!isAuthorityKeyType(key.type) || authorityAlgorithms[key.type] !== signer.algorithm) {
-    throw refuse('The CA key must be ed25519, ECDSA or RSA (signing with SHA-512).', makeKey)
-  }
-  const place = findPublished(key.fingerprint)
-  if (place !== undefined) {
-    throw refuse(`The private half of this CA key is published: ${place}.`, makeKey)
-  }
-  return key
+interface Proof {
+  readonly fingerprint: string
+  readonly at: number
+  readonly result: ReturnType<Authority['check']>
 }
-
-const makeKey = 'postern init makes a CA key; or: ssh-keygen -t ed25519 -f CA_KEY'
 
 const describe = (error: unknown) => {
   const reason = error instanceof AppError ? error.message : 'the CA key does not answer'
   return { ok: false, reason } as const
 }
+
+const signSeconds = 5
 
 /** Whatever a signer does, the caller hears within 5 s, and hears of nothing but the key. */
 const withDeadline = (work: () => Promise<Uint8Array>): Promise<Uint8Array> =>

@@ -82,10 +82,13 @@ describe('the authority', () => {
   test('has no verb that signs anything but a certificate, ATTACKS 64', async () => {
     const authority = await open(createMemorySigner())
     expect(Object.keys(authority).sort()).toEqual([
+      'add',
       'certify',
       'check',
       'close',
+      'drop',
       'fingerprint',
+      'prove',
       'publicKey',
     ])
     expect(Object.isFrozen(authority)).toBe(true)
