@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
-import { encodeHex, encodeUtf8, sha256 } from '../lib/bytes.ts'
-import { formatCanonical } from '../lib/json.ts'
+import { encodeHex, sha256 } from '../lib/bytes.ts'
+import { formatProofMessage, proofNamespace } from '../lib/proof.ts'
 import type { PublicKey } from '../ssh/keys.ts'
 import { findSshsigFault } from '../ssh/sshsig.ts'
 
@@ -14,21 +14,9 @@ export interface Proof {
   readonly wanted: Readonly<Record<string, string | undefined>>
 }
 
-/** The namespace of the signature: what is signed for this is good for nothing else. */
-export const proofNamespace = 'postern-request@v1'
-
 /** How far the time of a proof may lie from ours, either way. */
 const windowSeconds = 60
 const timePattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?Z$/
-
-/**
- * The bytes that are signed: RFC 8785 JSON of the ask as it is sent, with the `audience` (our public
- * URL) and the `time`. What the ask leaves out is left out.
- */
-export const formatProofMessage = (
-  { wanted, time }: Pick<Proof, 'wanted' | 'time'>,
-  audience: string,
-): Uint8Array => encodeUtf8(formatCanonical({ ...wanted, audience, time }))
 
 /**
  * Checks a proof and uses it up. Answers the SHA-256 of the signed bytes, in hex, by which `use`

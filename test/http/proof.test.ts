@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { build } from '../../src/app.ts'
-import { formatProofMessage } from '../../src/ca/proof.ts'
 import { createMemorySigner } from '../../src/ca/signers/memory.ts'
 import { createLogger } from '../../src/lib/log.ts'
+import { formatProofMessage } from '../../src/lib/proof.ts'
 import { publicUrl, readProblem, startTestApp } from '../app.ts'
 import { createDirectory, createKeyFile, runTool } from '../ca/tools.ts'
 

@@ -20,7 +20,7 @@ import { execute, findProgram } from '../tools.ts'
 export interface Sshd {
   readonly name: string
   readonly port: number
-  /** `ssh-ed25519 AAAA…`. */
+  /** `ssh-ed25519 AAAA…`, or of the type asked for. */
   readonly hostKey: string
   /** A known_hosts file with this host by its name. */
   readonly knownHosts: string
@@ -30,6 +30,8 @@ export interface Sshd {
    * the client has its answer.
    */
   waitForLog(pattern: RegExp, from?: number): Promise<RegExpExecArray>
+  /** Ends whatever sessions it has, as a cut connection would. */
+  cut(): void
   /** Ends it, and whatever sessions it has. */
   stop(): Promise<void>
 }
@@ -46,6 +48,10 @@ export const startSshd = async (given: {
   readonly logins: Readonly<Record<string, readonly string[]>>
   /** Variables its sessions have. */
   readonly variables?: Readonly<Record<string, string>>
+  /** What ssh-keygen is told of the host key; ed25519 unless given. */
+  readonly hostKeyType?: readonly string[]
+  /** More lines of sshd_config, before ours: sshd takes the first of each. */
+  readonly settings?: readonly string[]
 }): Promise<Sshd> => {
   const { name, dir } = given
   const program = findProgram('sshd')
@@ -61,15 +67,16 @@ export const startSshd = async (given: {
   write(join(dir, 'user_ca.pub'), given.caKeys)
   for (const [login, lines] of Object.entries(given.logins)) write(join(principals, login), lines)
   const hostKeyFile = join(dir, 'host_key')
-  await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', hostKeyFile])
+  const { hostKeyType = ['-t', 'ed25519'] } = given
+  await execute('ssh-keygen', ['-q', ...hostKeyType, '-N', '', '-C', '', '-f', hostKeyFile])
   const hostKey = readFileSync(`${hostKeyFile}.pub`, 'utf8').trim()
   const knownHosts = write(join(dir, 'known_hosts'), [`${name} ${hostKey}`])
   if (isRoot) createPrivilegeDirectory()
 
   const log = join(dir, 'log')
   const config = join(dir, 'sshd_config')
-  const settings = await listSettings(program, given)
-  const start = async (tries: number): Promise<{ port: number; stop: () => Promise<void> }> => {
+  const settings = [...(given.settings ?? []), ...(await listSettings(program, given))]
+  const start = async (tries: number): Promise<Pick<Sshd, 'port' | 'cut' | 'stop'>> => {
     const port = await findPort()
     write(config, [`ListenAddress 127.0.0.1:${port}`, ...settings])
     write(log, [])
@@ -86,20 +93,23 @@ export const startSshd = async (given: {
         : undefined
     })
     if (isReady === true) {
+      const cut = () => {
+        for (const pid of listChildren(child.pid as number)) end(pid)
+      }
       const stop = async () => {
         const sessions = listChildren(child.pid as number)
         child.kill()
         for (const pid of sessions) end(pid)
         await ended
       }
-      return { port, stop }
+      return { port, cut, stop }
     }
     child.kill()
     const said = readFileSync(log, 'utf8')
     if (tries > 1 && said.includes('Address already in use')) return start(tries - 1)
     throw new Error(`sshd did not start: ${said}`)
   }
-  const { port, stop } = await start(5)
+  const { port, cut, stop } = await start(5)
   const readLog = () => readFileSync(log, 'utf8')
   return Object.freeze({
     name,
@@ -107,6 +117,7 @@ export const startSshd = async (given: {
     hostKey,
     knownHosts,
     readLog,
+    cut,
     stop,
     async waitForLog(pattern: RegExp, from = 0) {
       const found = await waitFor(() => pattern.exec(readLog().slice(from)) ?? undefined)
