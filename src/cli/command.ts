@@ -37,6 +37,8 @@ export interface Command {
     argument: string | undefined,
     options: Options,
     second?: string,
+    /** Every operand, where the argument takes several: `<file...>`. */
+    operands?: readonly string[],
   ): Promise<number>
 }
 

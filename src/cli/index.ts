@@ -3,6 +3,7 @@ import { Command as Commander, CommanderError, InvalidArgumentError } from 'comm
 import { AppError, exitOf } from '../errors.ts'
 import type { Command, Context, Options } from './command.ts'
 import { auditList, auditShow } from './commands/audit.ts'
+import { auditReconcile } from './commands/audit-reconcile.ts'
 import { auditExport, auditSearch } from './commands/audit-search.ts'
 import { auditKey, auditVerify } from './commands/audit-verify.ts'
 import { backup } from './commands/backup.ts'
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   auditExport,
   auditVerify,
   auditKey,
+  auditReconcile,
   backup,
   schemasCommand,
   systemd,
@@ -65,18 +67,17 @@ export interface Io {
 
 /**
  * Runs one command line (without node and script) and answers the exit code: 0 ok, 1 found or
- * refused, 2 usage, 78 configuration. It never throws, and never ends the process.
+ * refused, 2 usage, 3 a login that nobody can account for (audit reconcile), 78 configuration. It
+ * never throws, and never ends the process.
  */
 export const run = async (argv: readonly string[], io: Io): Promise<number> => {
   const output = createOutput(io)
   let exitCode = 0
-  const program = createProgram(
-    output,
-    async (command, configFile, [argument, second], options) => {
-      const context: Context = { output, env: io.env, cwd: io.cwd, configFile }
-      exitCode = await command.run(context, argument, options, second)
-    },
-  )
+  const program = createProgram(output, async (command, configFile, operands, options) => {
+    const context: Context = { output, env: io.env, cwd: io.cwd, configFile }
+    const [argument, second] = operands
+    exitCode = await command.run(context, argument, options, second, operands)
+  })
   try {
     await program.parseAsync(argv, { from: 'user' })
     await output.settle()

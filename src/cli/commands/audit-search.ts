@@ -5,6 +5,7 @@ import type { Row } from '../../audit/store.ts'
 import { filterOptions, readFilters } from '../audit-filter.ts'
 import type { Command } from '../command.ts'
 import { listTitles, toRow } from '../entries.ts'
+import { formatBar } from '../progress.ts'
 import { withLog } from '../reading.ts'
 
 /** Rows that are read, and on a terminal aligned, at once. */
@@ -86,12 +87,6 @@ export const auditExport: Command = {
     }),
 }
 
-const barWidth = 30
-
 /** `[##########                    ]  33 %  entry 1000 of 3000, 12 written` */
-const formatProgress = (seq: number, last: number, count: number): string => {
-  const share = Math.min(1, seq / last)
-  const bar = '#'.repeat(Math.round(share * barWidth)).padEnd(barWidth)
-  const percent = String(Math.floor(share * 100)).padStart(3)
-  return `[${bar}] ${percent} %  entry ${seq} of ${last}, ${count} written`
-}
+const formatProgress = (seq: number, last: number, count: number): string =>
+  formatBar(seq / last, `entry ${seq} of ${last}, ${count} written`)

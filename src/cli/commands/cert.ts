@@ -13,10 +13,11 @@ import { escapeJson } from '../../lib/json.ts'
 import { type Command, jsonOption, type Option, type Options } from '../command.ts'
 import type { Output } from '../output.ts'
 import { parseSince, sinceOption, withLog } from '../reading.ts'
+import { openFindRevoked } from '../revoked.ts'
 
 /** The inventory of a log that is open for reading. */
 export const openInventory = async (store: Pick<Store, 'find'>): Promise<Inventory> =>
-  createInventory({ store, clock: systemClock, findRevoked: () => undefined })
+  createInventory({ store, clock: systemClock, findRevoked: await openFindRevoked(store) })
 
 const maxLimit = 10_000
 /** Certificates that are read, and on a terminal aligned, at once. */
