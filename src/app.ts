@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
 import { openConfiguredCopy } from './app/copy.ts'
 import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
+import { openHosts } from './app/hosts.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
 import { listLoginProviders } from './app/providers.ts'
 import { schemas } from './app/schemas.ts'
 import { checkDistinct, readTls } from './app/tls.ts'
-import { openTrust } from './app/trust.ts'
 import { createLog } from './audit/chain.ts'
 import { createHistory } from './audit/history.ts'
 import type { Store } from './audit/index.ts'
@@ -35,7 +35,7 @@ import {
   listen,
 } from './http/server.ts'
 import { createGithubProvider } from './identity/github.ts'
-import { createPool, type Pool, type Provider } from './identity/index.ts'
+import { createPool, type Provider } from './identity/index.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { createIssue } from './issue.ts'
 import { type Clock, formatTime, systemClock } from './lib/clock.ts'
@@ -116,7 +116,7 @@ export const build = async (
   try {
     // Nothing is opened for a service that nobody could speak to.
     const tls = readTls(config)
-    const pool = await openPool(config, clock, overrides.fetch ?? fetch)
+    const providers = await openProviders(config, clock, overrides.fetch ?? fetch)
     const loaded = await loadConfigured(config, logger)
 
     // The log: ours alone, and unbroken as far as a start looks back.
@@ -161,8 +161,6 @@ export const build = async (
     const freeze = await openFreeze({ log, store, clock })
     const frozen = freeze.find()
     if (frozen !== undefined) logger.warn(frozen, 'all issuing is frozen')
-    const { trust } = await openTrust({ config, store, watch, authority })
-    await evidence.start()
 
     const trusted = createTrustedClock({
       clock,
@@ -175,11 +173,24 @@ export const build = async (
     })
     opened.push(trusted.close)
 
+    // Where it is trusted.
+    const { hosts, trust, enrol, provider, findRules } = await openHosts({
+      config,
+      store,
+      log,
+      watch,
+      authority,
+      recent,
+      clock: trusted.now,
+      random,
+    })
+    await evidence.start()
+
     // The door.
     const currentPolicy = watch.current
     const { publicUrl, trustedProxies, limits } = config
     const issue = createIssue({
-      currentPolicy,
+      findRules,
       checkFrozen: freeze.checkFrozen,
       authority,
       log,
@@ -192,8 +203,9 @@ export const build = async (
     })
     const http = createHttp({
       issue,
-      pool,
       loginProviders: listLoginProviders(config),
+      pool: createPool(providers),
+      askers: createPool([...providers, provider]),
       authority,
       log,
       evidence,
@@ -204,7 +216,9 @@ export const build = async (
       listPolicyProblems: watch.listProblems,
       explainer,
       freeze,
+      hosts,
       trust,
+      enrol,
       user: findUser(),
       clock,
       trustedClock: trusted.now,
@@ -297,11 +311,11 @@ const openSigner = async ({ ca }: Config): Promise<Signer> => {
   return openAgentSigner({ socket: ca.agentSocket, fingerprint: ca.userKey.fingerprint })
 }
 
-const openPool = async (
+const openProviders = async (
   config: Config,
   clock: Clock,
   send: NonNullable<Overrides['fetch']>,
-): Promise<Pool> => {
+): Promise<readonly Provider[]> => {
   const { github, oidc } = config.identity
   if (github.length + oidc.length === 0) {
     throw new AppError('invalid_config', 'No identity provider is configured: nobody could ask.', {
@@ -321,5 +335,5 @@ const openPool = async (
     )
     providers.push(createGithubProvider({ apiUrl, apps, fetch: send, clock }))
   }
-  return createPool(providers)
+  return providers
 }

@@ -11,7 +11,7 @@ import { createIntent } from './ca/certificate.ts'
 import type { Authority, CertificateIntent, PublicKey } from './ca/index.ts'
 import { checkProof, type Proof } from './ca/proof.ts'
 import { AppError, describeFailure } from './errors.ts'
-import { type Caller, formatIdentity, formatLookUp } from './identity/index.ts'
+import { type Caller, formatIdentity, formatLookUp, type Identity } from './identity/index.ts'
 import { type Clock, formatTime, fromSeconds } from './lib/clock.ts'
 import { createSerial, type Random } from './lib/ids.ts'
 import type { Ask, Policy, RuleRef } from './policy/index.ts'
@@ -48,7 +48,14 @@ export type Issue = (request: IssueRequest) => Promise<Issued>
  * `audit_unavailable` and nothing leaves.
  */
 export const createIssue = (deps: {
-  readonly currentPolicy: () => Policy
+  /** The rules that decide about an ask of this identity, and what counts the certificates by them. */
+  readonly findRules: (
+    identity: Identity,
+    ask: Ask,
+  ) => {
+    readonly policy: Pick<Policy, 'sha256' | 'listQuestions' | 'evaluate'>
+    readonly takePlace: Recent['takePlace']
+  }
   /** @throws AppError `frozen` while all issuing is stopped */
   readonly checkFrozen: () => void
   readonly authority: Authority
@@ -67,8 +74,8 @@ export const createIssue = (deps: {
 
   return async ({ caller, ask, publicKey, proof, request }) => {
     const at = clock()
-    const policy = deps.currentPolicy()
     const { identity } = caller
+    const { policy, takePlace } = deps.findRules(identity, ask)
     const facts: Facts = {
       time: formatTime(at),
       policy: policy.sha256,
@@ -96,7 +103,7 @@ export const createIssue = (deps: {
         throw new AppError(decision.code, decision.reason, { detail: decision.detail })
       }
       const { rule, grant, maxPerHour: most } = decision
-      place = await recent.takePlace(rule.name, most, at)
+      place = await takePlace(rule.name, most, at)
       if (most !== undefined) facts.quota = { used: place?.used ?? most, most }
       if (place === undefined) throw quotaExceeded(rule.name, most)
       const { intent, shortenedBy } = createIntent({

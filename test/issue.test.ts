@@ -105,9 +105,9 @@ const compose = (given: {
     },
   }
   const issue = createIssue({
-    currentPolicy: () => {
+    findRules: () => {
       steps.push('policy')
-      return policy
+      return { policy, takePlace: (given.recent ?? unlimited).takePlace }
     },
     checkFrozen: given.checkFrozen ?? (() => {}),
     authority,

@@ -87,6 +87,9 @@ const shapes: Readonly<Record<string, Shape>> = {
   freeze: { required: ['request', 'identity', 'reason'], optional: ['policy'] },
   unfreeze: { required: ['request', 'identity'], optional: ['policy'] },
   read: { required: ['request', 'identity', 'query'], optional: ['policy', 'what'] },
+  'host-invite': { required: ['request', 'identity', 'invitation'], optional: ['policy'] },
+  'host-enrol': { required: ['request', 'identity', 'host'], optional: ['policy'] },
+  'host-remove': { required: ['request', 'identity', 'host'], optional: ['policy'] },
   rollback: { required: ['checkpoint', 'lost', 'expiredBy'], optional: ['policy'] },
 } satisfies Record<Entry['type'], Shape>
 

@@ -1,7 +1,8 @@
+import type { HostEntry } from './host-entries.ts'
 import type { Filter, Store } from './store.ts'
 
 /** What every entry says, whatever its type. Times are RFC 3339 UTC; nothing secret is ever in one. */
-interface EntryBase {
+export interface EntryBase {
   readonly time: string
   /** SHA-256 of the policy in force. */
   readonly policy?: string
@@ -230,6 +231,7 @@ export type Entry =
   | UnfreezeEntry
   | RollbackEntry
   | ReadEntry
+  | HostEntry
 
 /**
  * The append-only log. `append` resolves once the entry is durable, with its number; it rejects

@@ -7,7 +7,7 @@ import type { CertificateIntent } from './index.ts'
 
 /** Whom a certificate names in its key id. */
 export interface Holder {
-  readonly kind: 'github' | 'oidc'
+  readonly kind: 'github' | 'oidc' | 'enrolment'
   readonly issuer: string
   readonly subject: string
   readonly name: string

@@ -43,6 +43,15 @@ const describe = (entry: Entry): string => {
       return 'issuing goes on'
     case 'read':
       return `the ${entry.what ?? 'log'}: ${new URLSearchParams(entry.query)}`
+    case 'host-invite': {
+      const { name, pattern, uses, logins, expires } = entry.invitation
+      const times = uses === 1 ? '' : `, ${uses} times`
+      return `${name ?? pattern}${times}, as ${logins.join(', ')}, until ${expires}`
+    }
+    case 'host-enrol':
+      return `${entry.host.name}, as ${entry.host.logins.join(', ')}`
+    case 'host-remove':
+      return entry.host.name
     case 'rollback':
       return `entries ${entry.lost.from} to ${entry.lost.to} are lost`
   }

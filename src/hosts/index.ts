@@ -1,3 +1,5 @@
+export { findHostKeyFault } from '../ssh/host-keys.ts'
+
 /** A host as the policy's files list it (policy's KnownHost fits). */
 export interface ListedHost {
   readonly name: string
@@ -55,6 +57,8 @@ export interface Hosts {
   find(name: string): Host | undefined
   /** Whether a host has exactly this name. */
   has(name: string): boolean
+  /** What the policy lists under exactly this name. */
+  findListed(name: string): ListedHost | undefined
   /** The name of the host that is meant, or the text itself where it names none. */
   resolve(name: string): string
   /** In the order of their names. */

@@ -30,6 +30,7 @@ export const createHosts = (deps: {
 
   return Object.freeze({
     has,
+    findListed: (name: string) => findIndex().byName.get(name),
     find(name: string) {
       const canonical = findIndex().byAlias.get(name)
       return findByName(name) ?? (canonical === undefined ? undefined : findByName(canonical))

@@ -11,6 +11,18 @@ const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
 /** The one way into a route with `access: 'identity'`: who is asking, or an error. */
 export type Authenticate = (c: HttpContext) => Promise<Caller>
 
+/** What stands in the Authorization header. Code: `authentication_required`. */
+export const readCredentials = (c: HttpContext, of = 'a configured identity provider'): string => {
+  const credentials = bearer.exec(c.req.header('authorization') ?? '')?.[1]
+  if (credentials === undefined) {
+    throw new AppError(
+      'authentication_required',
+      `Send one header "Authorization: Bearer <token>" with a token of ${of}.`,
+    )
+  }
+  return credentials
+}
+
 /**
  * Codes: `authentication_required` where no token was shown; `clock_untrusted`; else what the pool says. A token that
  * was shown and did not lead to an identity is an entry before the caller hears of it, and where
@@ -25,13 +37,7 @@ export const createAuthenticate = (deps: {
 }): Authenticate => {
   const { pool, log, clock, trustedClock } = deps
   return async (c) => {
-    const credentials = bearer.exec(c.req.header('authorization') ?? '')?.[1]
-    if (credentials === undefined) {
-      throw new AppError(
-        'authentication_required',
-        'Send one header "Authorization: Bearer <token>" with a token of a configured identity provider.',
-      )
-    }
+    const credentials = readCredentials(c)
     // Whether a token has ended is not to be judged by a clock that may be wrong.
     trustedClock()
     try {

@@ -1,9 +1,10 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Copy, Evidence, History, Inventory, Log } from '../audit/index.ts'
 import type { Authority } from '../ca/index.ts'
+import type { Enrol } from '../enrol.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
-import type { Trust } from '../hosts/index.ts'
+import type { Hosts, Trust } from '../hosts/index.ts'
 import { type Caller, formatIdentity, type Pool } from '../identity/index.ts'
 import type { Issue } from '../issue.ts'
 import type { Cidr } from '../lib/address.ts'
@@ -12,7 +13,7 @@ import type { Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Problem } from '../lib/yaml.ts'
 import type { Explainer, Policy } from '../policy/index.ts'
-import { createAuthenticate } from './authentication.ts'
+import { type Authenticate, createAuthenticate, readCredentials } from './authentication.ts'
 import type { Bindings, HttpContext, HttpEnv } from './context.ts'
 import { answerProblem, toAppError } from './errors.ts'
 import { createGate } from './gate.ts'
@@ -45,6 +46,7 @@ import { createCertificatesRoute } from './routes/certificates.ts'
 import { createExplainRoute } from './routes/explain.ts'
 import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
 import { createReadyRoute, healthRoute } from './routes/health.ts'
+import { createEnrolRoute, createInviteRoute } from './routes/hosts-enrol.ts'
 import { createTrustRoute } from './routes/hosts-trust.ts'
 import type { Route } from './routes/index.ts'
 import { createOpenapiRoute } from './routes/openapi.ts'
@@ -59,6 +61,8 @@ export interface HttpDeps {
   readonly issue: Issue
   readonly pool: Pool
   readonly loginProviders: readonly LoginProvider[]
+  /** The same, and hosts that have just enrolled: for asks alone. */
+  readonly askers: Pool
   readonly authority: Authority
   readonly log: Log
   readonly evidence: Evidence
@@ -69,7 +73,9 @@ export interface HttpDeps {
   /** Why the policy files as they are now are not in force; empty where they are. */
   readonly listPolicyProblems: () => readonly Problem[]
   readonly freeze: Freeze
+  readonly hosts: Hosts
   readonly trust: Trust
+  readonly enrol: Enrol
   /** The user this process runs as: whoever comes through the admin socket. */
   readonly user: string
   readonly explainer: Explainer
@@ -114,6 +120,7 @@ export const createHttp = (deps: HttpDeps): Http => {
   const gate = createGate(deps.limits.inFlight)
   const identityLimit = createLimit(deps.limits.perIdentity, monotonic)
   const authenticate = createAuthenticate(deps)
+  const authenticateAsker = createAuthenticate({ ...deps, pool: deps.askers })
   const findRoles = createFindRoles(deps.currentPolicy)
   const checkRole = createCheckRole({ ...deps, findRoles })
 
@@ -131,6 +138,8 @@ export const createHttp = (deps: HttpDeps): Http => {
     createPolicyRoute(deps),
     createFreezeRoute(deps.freeze),
     createUnfreezeRoute(deps.freeze),
+    createInviteRoute(deps),
+    createEnrolRoute(deps),
     createTrustRoute(deps.trust),
     createAuditListRoute(deps.history),
     createCheckpointRoute(deps.evidence),
@@ -166,8 +175,8 @@ export const createHttp = (deps: HttpDeps): Http => {
     identityLimit.take(key)
   }
 
-  const identify = async (c: HttpContext) => {
-    const caller = await authenticate(c)
+  const identify = async (c: HttpContext, prove: Authenticate = authenticate) => {
+    const caller = await prove(c)
     limitIdentity(caller)
     return caller
   }
@@ -176,7 +185,11 @@ export const createHttp = (deps: HttpDeps): Http => {
   const guard = (route: Route) => {
     if (route.access === 'public') return (c: HttpContext) => route.handle(c)
     if (route.access === 'identity') {
-      return async (c: HttpContext) => route.handle(c, await identify(c))
+      const prove = route.takesEnrolment === true ? authenticateAsker : authenticate
+      return async (c: HttpContext) => route.handle(c, await identify(c, prove))
+    }
+    if (route.access === 'enrolment') {
+      return (c: HttpContext) => route.handle(c, readCredentials(c, '"postern host invite"'))
     }
     const role = route.access?.role
     if (role === undefined) throw new TypeError('a route declares no access')

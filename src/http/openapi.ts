@@ -31,6 +31,12 @@ const identityFailures: readonly Code[] = [
   'idp_unavailable',
   'audit_unavailable',
 ]
+const enrolmentFailures: readonly Code[] = [
+  'authentication_required',
+  'invalid_token',
+  'audit_unavailable',
+  'clock_untrusted',
+]
 const roleFailures: readonly Code[] = ['role_required', 'insufficient_scope']
 
 const formatFailures = (failures: readonly Code[]) => {
@@ -84,7 +90,7 @@ export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => 
   const isPublic = route.access === 'public'
   const failures = [
     ...anyFailures,
-    ...(isPublic ? [] : identityFailures),
+    ...(isPublic ? [] : route.access === 'enrolment' ? enrolmentFailures : identityFailures),
     ...(typeof route.access === 'object' ? roleFailures : []),
     ...route.failures,
   ]
@@ -108,7 +114,7 @@ export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => 
     path: route.path,
     summary: route.summary,
     description: route.description,
-    security: isPublic ? [] : [{ token: [] }],
+    security: isPublic ? [] : [{ [route.access === 'enrolment' ? 'invitation' : 'token']: [] }],
     request: {
       ...(route.path.includes('{') ? { params: describeParams(route.path) } : {}),
       ...(route.query === undefined ? {} : { query: describeQuery(route.query) }),
@@ -127,6 +133,11 @@ export const formatDocument = (
     type: 'http',
     scheme: 'bearer',
     description: 'A GitHub OAuth token of a configured app, or a JWT of a configured OIDC issuer.',
+  })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'invitation', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'The token of `postern host invite`.',
   })
   return app.getOpenAPI31Document({
     openapi: '3.1.0',

@@ -7,8 +7,11 @@ import { findIssuer } from './oidc/jwt.ts'
  * authentication nothing else of the token travels.
  */
 export interface Identity {
-  readonly kind: 'github' | 'oidc'
-  /** The OIDC issuer, exactly as configured; for GitHub the origin of its server. */
+  readonly kind: 'github' | 'oidc' | 'enrolment'
+  /**
+   * The OIDC issuer, exactly as configured; for GitHub the origin of its server; for a host that
+   * enrols our own, of which nobody else's identities are.
+   */
   readonly issuer: string
   /** The stable id: the token's `sub`, or GitHub's numeric user id in decimal. */
   readonly subject: string

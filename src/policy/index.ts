@@ -4,6 +4,7 @@ import type { Rule } from './rule.ts'
 
 export type { Preview } from './explain.ts'
 export type { Explainer } from './explainer.ts'
+export { findHostPatternFault } from './match.ts'
 export type { Rule }
 
 /** What is wanted. Every name is already canonical (lib/names.ts) when an Ask is made. */
@@ -38,6 +39,9 @@ export interface RuleRef {
   readonly file: string
   readonly line: number
 }
+
+/** The rule that stands in no file: a host that has just enrolled proves its login by it. */
+export const proofRuleName = 'enrolment-proof'
 
 /** What the certificate may contain. */
 export interface Grant {

@@ -21,6 +21,10 @@ export const explainPattern = (text: string, of: keyof typeof charsets): string 
     : `can match no ${of}; look at its dots and hyphens`
 }
 
+/** What is wrong with a pattern that is to name some hosts, never all; undefined for nothing. */
+export const findHostPatternFault = (text: string): string | undefined =>
+  /^[*?.]*$/.test(text) ? 'names every host' : explainPattern(text, 'host')
+
 /** Whether a text is a pattern, and not one name. */
 export const isPattern = (text: string): boolean => /[*?]/.test(text)
 

@@ -11,7 +11,7 @@ import {
   type Names,
 } from './consistency.ts'
 import { createEvaluator } from './evaluate.ts'
-import type { Policy, Question, Role, RuleRef } from './index.ts'
+import { type Policy, proofRuleName, type Question, type Role, type RuleRef } from './index.ts'
 import { createRoles } from './roles.ts'
 import type { KnownHostShape } from './schema.ts'
 import {
@@ -168,6 +168,14 @@ const listConflicts = (
     const message = `is the name of the rule at ${file}:${line} already; choose another`
     return placeFinding(entry, { path: ['name'], message })
   }),
+  ...rules
+    .filter(({ shape }) => shape.name === proofRuleName)
+    .map((entry) =>
+      placeFinding(entry, {
+        path: ['name'],
+        message: 'is the name of the rule by which hosts enrol; choose another',
+      }),
+    ),
   ...listTakenNames(hosts),
   ...roles.flatMap((entry) =>
     roleNames.flatMap((role) =>

@@ -4,7 +4,7 @@ import { parseAddress, parseCidr } from '../lib/address.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { isHostName, isLogin, isRuleName } from '../lib/names.ts'
 import { checkedText, chooseShape, strictShape } from '../lib/shape.ts'
-import { parseHostKey } from '../ssh/host-keys.ts'
+import { findHostKeyFault } from '../ssh/host-keys.ts'
 import { explainPattern } from './match.ts'
 
 // The single values of a policy file: what each must look like, and what to write instead.
@@ -72,10 +72,7 @@ export const hostAddress = checkedText((text) =>
 )
 
 /** A line of an `ssh_host_*_key.pub`, without its comment. */
-export const hostKey = checkedText((text) => {
-  const key = parseHostKey(text)
-  return typeof key === 'string' ? key : undefined
-})
+export const hostKey = checkedText(findHostKeyFault)
 
 const labelKey = '[a-z][a-z0-9-]{0,62}'
 const labelValue = '[a-z0-9][a-z0-9._-]{0,62}'

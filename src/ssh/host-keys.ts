@@ -18,6 +18,12 @@ export const parseHostKey = (text: string): PublicKey | string => {
   return formatPublicKey(key) === text ? key : shape
 }
 
+/** What is wrong with a host's public key, in words; undefined where it can be pinned. */
+export const findHostKeyFault = (text: string): string | undefined => {
+  const found = parseHostKey(text)
+  return typeof found === 'string' ? found : undefined
+}
+
 const shape =
   'must be a public host key, "TYPE BASE64" without a comment, as /etc/ssh/ssh_host_ed25519_key.pub has it'
 

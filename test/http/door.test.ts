@@ -51,7 +51,8 @@ describe('every route', () => {
     const kinds = service.app.table.map(({ access }) =>
       typeof access === 'object' ? access.role : access,
     )
-    for (const kind of kinds) expect(['public', 'identity', 'auditor', 'admin']).toContain(kind)
+    for (const kind of kinds)
+      expect(['public', 'identity', 'enrolment', 'auditor', 'admin']).toContain(kind)
   })
 
   test('that is not public answers 401 without a token, whatever else is sent', async () => {

@@ -133,6 +133,7 @@ export const createCertificatesRoute = (deps: {
   method: 'post',
   path: '/v1/certificates',
   access: 'identity',
+  takesEnrolment: true,
   summary: 'Ask for a certificate',
   description:
     'Certifies the key for one login on one host, if the policy allows it. The certificate is answered only after its entry in the log is durable. It may end sooner than asked for with the token or with the time the rule speaks of, and then says so; nothing else is ever shortened.',

@@ -35,7 +35,15 @@ export interface PublicRoute extends RouteBase {
 /** Open to a caller with an accepted token: there is no calling `handle` without one. */
 export interface IdentityRoute extends RouteBase {
   readonly access: 'identity'
+  /** Whether a host that has just enrolled is a caller too: for the ask that proves its login. */
+  readonly takesEnrolment?: true
   handle(c: HttpContext, caller: Caller): Promise<Response> | Response
+}
+
+/** Open to the token of an invitation, which the use case redeems; to no other, and to no identity. */
+export interface EnrolmentRoute extends RouteBase {
+  readonly access: 'enrolment'
+  handle(c: HttpContext, credentials: string): Promise<Response> | Response
 }
 
 /** Who acts under a role: a caller with a token, or a local admin, who has none. */
@@ -53,4 +61,4 @@ export interface RoleRoute extends RouteBase {
 }
 
 /** A route that declares no access has no type, and is refused when it is mounted. */
-export type Route = PublicRoute | IdentityRoute | RoleRoute
+export type Route = PublicRoute | IdentityRoute | EnrolmentRoute | RoleRoute

@@ -1,0 +1,115 @@
+import { join } from 'node:path'
+import type { Log, Store } from '../audit/index.ts'
+import { listEntries } from '../audit/read.ts'
+import type { Recent } from '../audit/recent.ts'
+import type { Authority } from '../ca/index.ts'
+import type { Config } from '../config.ts'
+import { createFindRules, proofMillis, type Rules } from '../enrol/proof.ts'
+import { readRegistry } from '../enrol/read.ts'
+import { createEnrol, type Enrol } from '../enrol.ts'
+import type { Hosts, Trust } from '../hosts/index.ts'
+import { createHosts } from '../hosts/list.ts'
+import { createTrust } from '../hosts/trust.ts'
+import { openTrustKey } from '../hosts/trust-key.ts'
+import { createEnrolmentProvider } from '../identity/enrolment.ts'
+import type { Identity, Provider } from '../identity/index.ts'
+import { encodeBase64 } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/ids.ts'
+import type { Ask } from '../policy/index.ts'
+import { emptyKrl } from '../ssh/krl-empty.ts'
+import type { EnforcedPolicy } from './policy.ts'
+
+/** The key that signs what hosts are told to trust. It is neither the CA's nor the log's. */
+export const findTrustKey = (config: Config): string => join(config.dataDir, 'trust.key')
+
+/** The hosts, how they enrol, and what each is told to trust. */
+export interface HostParts {
+  readonly hosts: Hosts
+  readonly trust: Trust
+  readonly enrol: Enrol
+  /** Who a host is that has just enrolled; for the asks that prove its login, and nothing else. */
+  readonly provider: Provider
+  readonly findRules: (identity: Identity, ask: Ask) => Rules
+}
+
+/** Codes: `invalid_config`, `log_corrupt`, those of the store. */
+export const openHosts = async (given: {
+  readonly config: Config
+  readonly store: Pick<Store, 'find' | 'findAfter'>
+  readonly log: Log
+  readonly watch: Pick<EnforcedPolicy, 'current' | 'since'>
+  readonly authority: Authority
+  readonly recent: Pick<Recent, 'takePlace'>
+  readonly clock: Clock
+  readonly random: Random
+}): Promise<HostParts> => {
+  const { config, store, log, watch, authority, clock, random } = given
+  const { publicUrl: issuer } = config
+  const registry = await readRegistry(store)
+  const isPinned = registry.hasInvited()
+  const key = await openTrustKey({ path: findTrustKey(config), isPinned })
+  const floor = await readTrustFloor(store)
+
+  const hosts = createHosts({
+    listed: () => watch.current().hosts,
+    enrolled: registry.enrolled,
+    reports: new Map(),
+  })
+  const trust = createTrust({
+    hosts,
+    key,
+    sources: {
+      listCaKeys: () => [authority.publicKey],
+      krl: () => emptyKrl,
+      version: watch.since,
+    },
+    hostVersion: registry.version,
+    floor,
+  })
+  const trustKey = encodeBase64(key.blob)
+  const enrol = createEnrol({ log, clock, random, registry, hosts, trustKey, issuer })
+  const provider = createEnrolmentProvider({
+    issuer,
+    findInvitation(credentials) {
+      const invitation = enrol.findInvitation(credentials)
+      const since = new Date(clock().getTime() - proofMillis)
+      return invitation && registry.hasEnrolled(invitation.id, since) ? invitation : undefined
+    },
+  })
+  const findRules = createFindRules({
+    registry,
+    hosts,
+    currentPolicy: watch.current,
+    takePlace: given.recent.takePlace,
+    async findProof(subject, host) {
+      const filter = { type: 'allow', issuer, subject, host }
+      return (await store.find(filter, 1))[0]?.seq
+    },
+  })
+  return { hosts, trust, enrol, provider, findRules }
+}
+
+/**
+ * As many entries as may have been written after the newest checkpoint, which is kept at least once
+ * a thousand: those are lost with an older log that is put back, and nobody has counted them.
+ */
+const uncounted = 1_000_000
+const pageSize = 100
+
+/**
+ * What every version of a trust bundle is raised by, so that it rises also where an older log was
+ * put back: as its numbers are given again, by more than it has lost.
+ */
+export const readTrustFloor = async (store: Pick<Store, 'find'>): Promise<number> => {
+  let floor = 0
+  let before: number | undefined
+  for (;;) {
+    const found = await listEntries(store, { type: 'rollback' }, pageSize, before)
+    for (const { entry } of found) {
+      if (entry.type === 'rollback') floor += entry.lost.to - entry.lost.from + 1 + uncounted
+    }
+    if (found.length < pageSize) return floor
+    before = found.at(-1)?.seq
+  }
+}
