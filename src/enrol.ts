@@ -32,7 +32,9 @@ export interface Enrolling {
 
 export interface Enrol {
   /** The token is in the answer alone: of its secret only the SHA-256 is kept. */
-  invite(order: Order & { readonly wanted: Wanted }): Promise<Invitation & { token: string }>
+  invite(
+    order: Order & { readonly wanted: Wanted },
+  ): Promise<Invitation & { readonly token: string }>
   /**
    * Redeems a token, and answers the host's name once that is an entry. @throws AppError
    * `invalid_token`, always with the same sentence and itself an entry, for a token that is unknown,
@@ -109,7 +111,7 @@ export const createEnrol = (deps: {
       }
       await log.append({ type: 'host-invite', time: formatTime(at), request, identity, invitation })
       registry.applyInvite(invitation)
-      return { ...invitation, token: `${secret}.${trustKey}` }
+      return { token: `${secret}.${trustKey}`, ...invitation }
     },
 
     async enrol(enrolling: Enrolling) {

@@ -256,7 +256,9 @@ describe('GET /openapi.json', () => {
   test('asks for a token exactly where the route does', async () => {
     const { paths } = await read()
     for (const { method, path, access } of service.app.table) {
-      expect(paths[path]?.[method]?.security).toEqual(access === 'public' ? [] : [{ token: [] }])
+      expect(paths[path]?.[method]?.security).toEqual(
+        access === 'public' ? [] : [{ [access === 'enrolment' ? 'invitation' : 'token']: [] }],
+      )
     }
   })
 

@@ -33,8 +33,8 @@ const invitationShape = z
 
 const invitedSchema = z
   .object({
-    id: z.string(),
     token: z.string().openapi({ description: 'Shown once: only its SHA-256 is kept.' }),
+    id: z.string(),
     command: z.string().openapi({ description: 'What to run on the host, as root.' }),
     name: z.string().optional(),
     pattern: z.string().optional(),
@@ -126,8 +126,8 @@ export const createInviteRoute = (deps: {
       contentType: 'application/json',
       schema: invitedSchema,
       example: {
-        id: 'inv_5f0c1d2e3a4b5c6d7e8f9a0b',
         token: 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA.AAAAC3NzaC1lZDI1NTE5AAAAI…',
+        id: 'inv_5f0c1d2e3a4b5c6d7e8f9a0b',
         command: 'curl -fsS https://postern.example.com/enrol | sh -s -- q83vEjRWeJ…',
         name: 'web-1.example.com',
         uses: 1,
