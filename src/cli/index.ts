@@ -10,6 +10,7 @@ import { backup } from './commands/backup.ts'
 import { caShow } from './commands/ca.ts'
 import { certList, certShow } from './commands/cert.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
+import { helpCommand } from './commands/help.ts'
 import { init } from './commands/init.ts'
 import { policyCheck } from './commands/policy-check.ts'
 import { policyDiff } from './commands/policy-diff.ts'
@@ -47,6 +48,7 @@ export const commands: readonly Command[] = [
   backup,
   schemasCommand,
   systemd,
+  helpCommand,
 ]
 
 /** The groups that a command's first word names. */

@@ -94,10 +94,16 @@ export const answer = (
   status: number,
   contentType: string,
   body: string,
+  more: Readonly<Record<string, string>> = {},
 ): Response =>
   new Response(body, {
     status,
-    headers: { ...commonHeaders, 'content-type': contentType, 'x-request-id': c.get('facts').id },
+    headers: {
+      ...commonHeaders,
+      'content-type': contentType,
+      'x-request-id': c.get('facts').id,
+      ...more,
+    },
   })
 
 export const answerJson = (c: HttpContext, status: number, value: unknown): Response =>

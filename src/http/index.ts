@@ -43,6 +43,7 @@ import { createCheckpointRoute, createProofRoute } from './routes/audit-proofs.t
 import { createUserCaRoute } from './routes/ca.ts'
 import { createCertificateListRoute } from './routes/certificate-list.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
+import { createDocsRoute } from './routes/docs.ts'
 import { createExplainRoute } from './routes/explain.ts'
 import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
 import { createReadyRoute, healthRoute } from './routes/health.ts'
@@ -51,6 +52,7 @@ import { createTrustRoute } from './routes/hosts-trust.ts'
 import type { Route } from './routes/index.ts'
 import { createOpenapiRoute } from './routes/openapi.ts'
 import { createPolicyRoute } from './routes/policy.ts'
+import { problemRoutes } from './routes/problems.ts'
 import { createProvidersRoute, type LoginProvider } from './routes/providers.ts'
 import { createSchemaRoutes, type Schemas } from './routes/schemas.ts'
 import { whoamiRoute } from './routes/whoami.ts'
@@ -147,6 +149,8 @@ export const createHttp = (deps: HttpDeps): Http => {
     healthRoute,
     createReadyRoute(createReadiness(deps), gate.isClosed),
     createOpenapiRoute(() => formatDocument(app, deps)),
+    createDocsRoute(() => ({ document: formatDocument(app, deps), table })),
+    ...problemRoutes,
     ...createSchemaRoutes(deps.schemas),
   ]
 
