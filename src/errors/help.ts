@@ -324,6 +324,26 @@ export const help: Readonly<Record<Code, Help>> = {
     remedy: 'Add --help to the command: it shows examples.',
     who: caller,
   },
+  ca_key_conflict: {
+    happened: 'The key ring is not in a state in which this step can be taken.',
+    remedy:
+      '"postern ca list" shows the keys and their states; the README has the order of the steps.',
+    who: admin,
+  },
+  certificates_alive: {
+    happened:
+      'The key has signed certificates that have not ended. Without the key they would stop working at once.',
+    remedy:
+      'Wait until the last one has ended, which the detail names. Where the key is suspected: --force.',
+    who: admin,
+  },
+  hosts_behind: {
+    happened:
+      'Some hosts that were seen within a day do not trust the new key yet, and would refuse what it signs.',
+    remedy:
+      'Wait a minute or two, or see to the hosts that are named. --force goes on without them.',
+    who: admin,
+  },
   internal: {
     happened: 'Something went wrong that nobody foresaw. Nothing was issued.',
     remedy:
