@@ -27,30 +27,30 @@ export const help: Readonly<Record<Code, Help>> = {
   invalid_public_key: {
     happened: 'What was sent as the public key cannot be read as one.',
     remedy:
-      'Send one line, "TYPE BASE64", as in an id_ed25519.pub file. "ssh-keygen -l -f FILE" says whether a file holds a public key.',
+      'Send one line, "TYPE BASE64", as in an id_ed25519.pub file. `ssh-keygen -l -f FILE` says whether a file holds a public key.',
     who: caller,
   },
   private_key_submitted: {
     happened:
       'A private key was sent. It was not used and not stored, but it has left its machine, and a proxy or a log in between may have kept it.',
     remedy:
-      'Treat the key as lost: make a new one with "ssh-keygen -t ed25519", remove the old one wherever it is trusted, and send the file that ends in .pub.',
+      'Treat the key as lost: make a new one with `ssh-keygen -t ed25519`, remove the old one wherever it is trusted, and send the file that ends in .pub.',
     who: caller,
   },
   unsupported_key_type: {
     happened: 'The public key is of a type that is not certified here.',
-    remedy: 'Make an ed25519 key: "ssh-keygen -t ed25519". ECDSA, RSA and FIDO keys are taken too.',
+    remedy: 'Make an ed25519 key: `ssh-keygen -t ed25519`. ECDSA, RSA and FIDO keys are taken too.',
     who: caller,
   },
   weak_key: {
     happened: 'The key is too short, or is known to be guessable.',
-    remedy: 'Make an ed25519 key: "ssh-keygen -t ed25519". RSA keys need 2048 bits at least.',
+    remedy: 'Make an ed25519 key: `ssh-keygen -t ed25519`. RSA keys need 2048 bits at least.',
     who: caller,
   },
   invalid_host: {
     happened: 'The host is no host name in its canonical form.',
     remedy:
-      'Send the name in lower case, without a trailing dot, and not an IP address. "postern host list" shows the names there are.',
+      'Send the name in lower case, without a trailing dot, and not an IP address. `postern host list` shows the names there are.',
     who: caller,
   },
   invalid_login: {
@@ -68,7 +68,7 @@ export const help: Readonly<Record<Code, Help>> = {
   token_in_url: {
     happened:
       'A token was sent in the URL. URLs are kept by proxies, browsers and logs, so the token may be known to others now.',
-    remedy: 'Revoke the token, get a new one, and send it as "Authorization: Bearer …".',
+    remedy: 'Revoke the token, get a new one, and send it as `Authorization: Bearer …`.',
     who: caller,
   },
   misdirected_request: {
@@ -95,20 +95,20 @@ export const help: Readonly<Record<Code, Help>> = {
   },
   unsupported_media_type: {
     happened: 'The body is not declared to be what the route reads.',
-    remedy: 'Send "Content-Type: application/json", and no Content-Encoding.',
+    remedy: 'Send `Content-Type: application/json`, and no Content-Encoding.',
     who: caller,
   },
   authentication_required: {
     happened: 'The request names nobody.',
     remedy:
-      'Send "Authorization: Bearer TOKEN" with a token of a configured identity provider. At a desk: "postern login".',
+      'Send `Authorization: Bearer TOKEN` with a token of a configured identity provider. At a desk: `postern login`.',
     who: caller,
   },
   invalid_token: {
     happened:
       'The token is not accepted. It may have ended, be meant for another service, or come from an issuer that is not configured. Which of them it was stands in the service’s log alone, so that nobody can try tokens out.',
     remedy:
-      'Get a new token. If a new one is refused too, give an administrator the requestId of the answer: "postern audit show REQUESTID" says what was wrong.',
+      'Get a new token. If a new one is refused too, give an administrator the requestId of the answer: `postern audit show REQUESTID` says what was wrong.',
     who: `${provider} Then an administrator, who can read the reason.`,
   },
   pop_failed: {
@@ -120,14 +120,14 @@ export const help: Readonly<Record<Code, Help>> = {
   },
   token_expired: {
     happened: 'The token has ended, and a certificate by this rule may not outlive it.',
-    remedy: 'Get a new token and ask again. At a desk: "postern login".',
+    remedy: 'Get a new token and ask again. At a desk: `postern login`.',
     who: provider,
   },
   policy_denied: {
     happened:
       'No rule of the policy gives you this login on this host, or one refuses it. The refusal is in the log, with the rule that decided.',
     remedy:
-      'Check host and login for a slip. "POST /v1/explain" says which of your groups would matter. If you should have it, ask for a rule, and name the requestId.',
+      'Check host and login for a slip. `POST /v1/explain` says which of your groups would matter. If you should have it, ask for a rule, and name the requestId.',
     who: policyAdmin,
   },
   mfa_required: {
@@ -169,7 +169,7 @@ export const help: Readonly<Record<Code, Help>> = {
   quota_exceeded: {
     happened: 'The rule has a ceiling on what it may issue in an hour, and that is reached.',
     remedy:
-      'Wait. If it should not have been reached, look for what asked: "postern audit search --rule NAME --since 1h".',
+      'Wait. If it should not have been reached, look for what asked: `postern audit search --rule NAME --since 1h`.',
     who: policyAdmin,
   },
   role_required: {
@@ -186,7 +186,7 @@ export const help: Readonly<Record<Code, Help>> = {
   },
   key_in_use: {
     happened: 'The key belongs to the certificate authority itself, and may not be certified.',
-    remedy: 'Make a key of your own: "ssh-keygen -t ed25519".',
+    remedy: 'Make a key of your own: `ssh-keygen -t ed25519`.',
     who: caller,
   },
   untrusted_peer: {
@@ -215,7 +215,7 @@ export const help: Readonly<Record<Code, Help>> = {
   frozen: {
     happened:
       'All issuing has been stopped, by somebody whom the detail names. Certificates that are out go on until they end.',
-    remedy: 'Ask them. "postern unfreeze" lifts it.',
+    remedy: 'Ask them. `postern unfreeze` lifts it.',
     who: admin,
   },
   overloaded: {
@@ -228,7 +228,7 @@ export const help: Readonly<Record<Code, Help>> = {
     happened:
       'The clock of the service has jumped, or stands before its own newest certificate. Nothing is issued by a clock that may be wrong.',
     remedy:
-      'Set the clock right. Where it is right already: restart with "postern serve --accept-clock".',
+      'Set the clock right. Where it is right already: restart with `postern serve --accept-clock`.',
     who: admin,
   },
   stopping: {
@@ -259,19 +259,19 @@ export const help: Readonly<Record<Code, Help>> = {
     happened:
       'A signed certificate was read again and was not what had been decided. It was dropped.',
     remedy:
-      'Stop using this key until it is understood: "postern freeze", then the service’s log, by the requestId.',
+      'Stop using this key until it is understood: `postern freeze`, then the service’s log, by the requestId.',
     who: admin,
   },
   unsound_certificate: {
     happened:
       'What was decided would have made an unsound certificate, and was not signed. This is a fault of ours.',
-    remedy: 'Report it with the entry: "postern audit show REQUESTID".',
+    remedy: 'Report it with the entry: `postern audit show REQUESTID`.',
     who: admin,
   },
   not_running: {
     happened: 'No postern answers where the command looked for one.',
     remedy:
-      'Start it with "postern serve", or name the right one: "--url https://HOST". On its own machine the command must run as the service’s user or as root.',
+      'Start it with `postern serve`, or name the right one: "--url https://HOST". On its own machine the command must run as the service’s user or as root.',
     who: admin,
   },
   already_running: {
@@ -293,18 +293,18 @@ export const help: Readonly<Record<Code, Help>> = {
     happened:
       'The log ends before a checkpoint that was signed for it: an older copy was put back, or its end was cut off. The service does not start.',
     remedy:
-      'Put the newest copy back. If what is missing is lost: "postern serve --accept-rollback", once, which is an entry itself.',
+      'Put the newest copy back. If what is missing is lost: `postern serve --accept-rollback`, once, which is an entry itself.',
     who: admin,
   },
   invalid_checkpoint: {
     happened: 'The checkpoint is not one of this log, or its signature does not verify.',
-    remedy: 'Check which file it is, and which key signed: "postern audit key".',
+    remedy: 'Check which file it is, and which key signed: `postern audit key`.',
     who: admin,
   },
   log_corrupt: {
     happened: 'An entry of the log is not what its hash says: it was damaged or changed.',
     remedy:
-      'Keep the file as it is. "postern audit verify" names the first bad entry; the runbook in the README goes on from there.',
+      'Keep the file as it is. `postern audit verify` names the first bad entry; the runbook in the README goes on from there.',
     who: admin,
   },
   invalid_config: {
@@ -316,7 +316,7 @@ export const help: Readonly<Record<Code, Help>> = {
   invalid_policy: {
     happened:
       'The policy files have mistakes, or one of their tests fails. A running service keeps the last good policy.',
-    remedy: '"postern policy check" and "postern policy test" name each place.',
+    remedy: '`postern policy check` and `postern policy test` name each place.',
     who: policyAdmin,
   },
   usage: {
@@ -324,10 +324,102 @@ export const help: Readonly<Record<Code, Help>> = {
     remedy: 'Add --help to the command: it shows examples.',
     who: caller,
   },
+  certificate_mismatch: {
+    happened:
+      'The service answered with a certificate that is not the one that was asked for: another key, host, login or time, or a signature that does not verify. The client did not use it.',
+    remedy:
+      'Check that the URL is that of your own service, and tell its administrator: a service in order never answers so.',
+    who: admin,
+  },
+  host_key_unknown: {
+    happened:
+      'Neither the service nor the caller knows a key of this host, and a host is never trusted because it happened to answer.',
+    remedy:
+      'Enrol the host, list its hostKeys in the policy files, or hand the client known_hosts lines that you have checked.',
+    who: 'An administrator of this service, or you.',
+  },
+  host_key_mismatch: {
+    happened:
+      'The host showed another key than the one that is known of it. Somebody may stand in between, or the host was set up anew.',
+    remedy:
+      'Do not go on. If the host was set up anew, enrol it again; else find out who answers at that address.',
+    who: 'Whoever runs the host.',
+  },
+  host_key_revoked: {
+    happened: 'The host showed a key that known_hosts marks as revoked.',
+    remedy: 'Do not go on. Replace the key of the host, and enrol it again.',
+    who: 'Whoever runs the host.',
+  },
+  login_refused: {
+    happened:
+      'The host refused the certificate. The usual causes: it does not trust this CA yet, the login has no principals file there, the account is locked, or the certificate was revoked.',
+    remedy:
+      'Run `postern-host doctor` on the host, or `postern doctor HOST --as SUBJECT --login LOGIN` at a desk.',
+    who: 'Whoever runs the host.',
+  },
+  channel_refused: {
+    happened: 'The host accepted the login, and refused the command or the channel.',
+    remedy:
+      'Ask for another rule where a certificate allows one command alone, or for permit-pty where a terminal is wanted.',
+    who: policyAdmin,
+  },
+  transfer_failed: {
+    happened: 'The file could not be read or written on the host.',
+    remedy: 'Check the path and its permissions, and the room on the disk of the host.',
+    who: 'Whoever runs the host.',
+  },
+  invalid_known_hosts: {
+    happened: 'The known_hosts lines that were handed over cannot be read.',
+    remedy: 'Send whole lines, as ssh-keyscan prints them and sshd(8) describes them.',
+    who: caller,
+  },
+  invalid_command: {
+    happened: 'The command cannot be sent: it is empty, or holds a character that no command can.',
+    remedy: 'Send an argv of strings without NUL, or one raw command.',
+    who: caller,
+  },
+  output_too_large: {
+    happened: 'The command printed more than the caller wants to hold in memory, and was ended.',
+    remedy: 'Raise maxOutput, or take the output as a stream.',
+    who: caller,
+  },
+  connection_failed: {
+    happened: 'The host could not be reached by SSH.',
+    remedy:
+      'Check its address and port (`postern host show HOST`), and that a firewall lets you through.',
+    who: 'Whoever runs the host or the network.',
+  },
+  connection_cut: {
+    happened:
+      'The connection ended before the command did. Whether the command went on is not known.',
+    remedy: 'Look at the host before you run it again, unless it may safely run twice.',
+    who: caller,
+  },
+  session_closed: {
+    happened: 'The session has been closed, and takes no more commands.',
+    remedy: 'Connect again.',
+    who: caller,
+  },
+  timeout: {
+    happened: 'It took longer than the caller was willing to wait, and was ended.',
+    remedy: 'Try again, or allow it more time.',
+    who: caller,
+  },
+  aborted: {
+    happened: 'It was called off by whoever asked for it.',
+    remedy: 'Nothing, unless you did not mean to.',
+    who: caller,
+  },
+  unknown_problem: {
+    happened:
+      'The service gave a code that this client does not know: it is newer than the client, or no postern.',
+    remedy: 'Update the client, and check the URL.',
+    who: caller,
+  },
   ca_key_conflict: {
     happened: 'The key ring is not in a state in which this step can be taken.',
     remedy:
-      '"postern ca list" shows the keys and their states; the README has the order of the steps.',
+      '`postern ca list` shows the keys and their states; the README has the order of the steps.',
     who: admin,
   },
   certificates_alive: {
