@@ -11,7 +11,7 @@ describe('postern help', () => {
     expect(stdout).toBe(`code        frozen (HTTP 503, exit 1)
 means       Issuing is frozen.
 happened    All issuing has been stopped, by somebody whom the detail names. Certificates that are out go on until they end.
-what to do  Ask them. `postern unfreeze` lifts it.
+what to do  Ask them. \`postern unfreeze\` lifts it.
 who can     An administrator of this service.
 `)
   })

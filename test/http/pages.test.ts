@@ -65,7 +65,7 @@ describe('the help of a code', () => {
 
   test.each(rows)('%s says what happened, what to do and who can, in sentences', (_, row) => {
     for (const text of Object.values(row)) {
-      expect(text).toMatch(/^["“A-Z].*[.”]$/s)
+      expect(text).toMatch(/^["“`A-Z].*[.”]$/s)
       expect(text).not.toMatch(/ {2}|\n/)
     }
   })
