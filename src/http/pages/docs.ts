@@ -87,6 +87,7 @@ const findOperation = (
 const formatAccess = (access: Route['access']): string => {
   if (access === 'public') return 'Anybody.'
   if (access === 'identity') return 'Anybody with an accepted token.'
+  if (access === 'enrolment') return 'A host, with the token of an invitation.'
   return `The role ${access.role}${access.role === 'auditor' ? ', or admin' : ''}; on the machine itself the admin socket.`
 }
 
