@@ -24,6 +24,8 @@ export interface Sshd {
   readonly hostKey: string
   /** A known_hosts file with this host by its name. */
   readonly knownHosts: string
+  /** Of its listener, which takes SIGHUP. */
+  readonly pid: number
   readLog(): string
   /**
    * The first match in its log, from a place in it if given. Waited for up to 5 s: sshd writes after
@@ -53,20 +55,48 @@ export const startSshd = async (given: {
   /** More lines of sshd_config, before ours: sshd takes the first of each. */
   readonly settings?: readonly string[]
 }): Promise<Sshd> => {
-  const { name, dir } = given
-  const program = findProgram('sshd')
-  if (program === undefined) throw new Error('sshd is missing: apt-get install openssh-server')
+  const { name, dir, variables, hostKeyType, settings = [] } = given
   const principals = join(dir, 'principals')
   // Read as the user who logs in (sshd_config(5)), so they are everybody's to read.
   for (const path of [dir, principals]) mkdirSync(path, { recursive: true, mode: 0o755 })
-  const write = (path: string, lines: readonly string[]) => {
-    writeFileSync(path, lines.map((line) => `${line}\n`).join(''))
-    chmodSync(path, 0o644)
-    return path
-  }
   write(join(dir, 'user_ca.pub'), given.caKeys)
   for (const [login, lines] of Object.entries(given.logins)) write(join(principals, login), lines)
-  const hostKeyFile = join(dir, 'host_key')
+  return runSshd({
+    name,
+    dir,
+    hostKeyFile: join(dir, 'host_key'),
+    settings: [
+      ...settings,
+      'AuthorizedKeysFile none',
+      `TrustedUserCAKeys ${quotePath(join(dir, 'user_ca.pub'))}`,
+      `AuthorizedPrincipalsFile "${join(dir, 'principals').replaceAll('%', '%%')}/%u"`,
+    ],
+    ...(variables === undefined ? {} : { variables }),
+    ...(hostKeyType === undefined ? {} : { hostKeyType }),
+  })
+}
+
+const write = (path: string, lines: readonly string[]): string => {
+  writeFileSync(path, lines.map((line) => `${line}\n`).join(''))
+  chmodSync(path, 0o644)
+  return path
+}
+
+/**
+ * Starts an sshd over a directory that is there, with a new host key and `sshd_config` in it, whose
+ * first lines are `settings`.
+ */
+export const runSshd = async (given: {
+  readonly name: string
+  readonly dir: string
+  readonly hostKeyFile: string
+  readonly settings: readonly string[]
+  readonly variables?: Readonly<Record<string, string>>
+  readonly hostKeyType?: readonly string[]
+}): Promise<Sshd> => {
+  const { name, dir, hostKeyFile } = given
+  const program = findProgram('sshd')
+  if (program === undefined) throw new Error('sshd is missing: apt-get install openssh-server')
   const { hostKeyType = ['-t', 'ed25519'] } = given
   await execute('ssh-keygen', ['-q', ...hostKeyType, '-N', '', '-C', '', '-f', hostKeyFile])
   const hostKey = readFileSync(`${hostKeyFile}.pub`, 'utf8').trim()
@@ -75,8 +105,8 @@ export const startSshd = async (given: {
 
   const log = join(dir, 'log')
   const config = join(dir, 'sshd_config')
-  const settings = [...(given.settings ?? []), ...(await listSettings(program, given))]
-  const start = async (tries: number): Promise<Pick<Sshd, 'port' | 'cut' | 'stop'>> => {
+  const settings = [...given.settings, ...(await listSettings(program, given))]
+  const start = async (tries: number): Promise<Pick<Sshd, 'port' | 'pid' | 'cut' | 'stop'>> => {
     const port = await findPort()
     write(config, [`ListenAddress 127.0.0.1:${port}`, ...settings])
     write(log, [])
@@ -102,20 +132,21 @@ export const startSshd = async (given: {
         for (const pid of sessions) end(pid)
         await ended
       }
-      return { port, cut, stop }
+      return { port, pid: child.pid as number, cut, stop }
     }
     child.kill()
     const said = readFileSync(log, 'utf8')
     if (tries > 1 && said.includes('Address already in use')) return start(tries - 1)
     throw new Error(`sshd did not start: ${said}`)
   }
-  const { port, cut, stop } = await start(5)
+  const { port, pid, cut, stop } = await start(5)
   const readLog = () => readFileSync(log, 'utf8')
   return Object.freeze({
     name,
     port,
     hostKey,
     knownHosts,
+    pid,
     readLog,
     cut,
     stop,
@@ -131,13 +162,16 @@ const isRoot = process.getuid?.() === 0
 
 const listSettings = async (
   program: string,
-  { dir, variables = {} }: { dir: string; variables?: Readonly<Record<string, string>> },
+  {
+    dir,
+    hostKeyFile,
+    variables = {},
+  }: { dir: string; hostKeyFile: string; variables?: Readonly<Record<string, string>> },
 ): Promise<readonly string[]> => {
-  const path = (name: string) => quotePath(join(dir, name))
   // With it a shell takes itself for a nested one and reads no .bashrc, whatever that may start.
   const environment = Object.entries({ SHLVL: '1', ...variables })
   return [
-    `HostKey ${path('host_key')}`,
+    `HostKey ${quotePath(hostKeyFile)}`,
     'PidFile none',
     'LogLevel VERBOSE',
     'UseDNS no',
@@ -145,9 +179,6 @@ const listSettings = async (
     'PrintLastLog no',
     'LoginGraceTime 20',
     `StrictModes ${isStrict(dir) ? 'yes' : 'no'}`,
-    'AuthorizedKeysFile none',
-    `TrustedUserCAKeys ${path('user_ca.pub')}`,
-    `AuthorizedPrincipalsFile "${join(dir, 'principals').replaceAll('%', '%%')}/%u"`,
     'PasswordAuthentication no',
     'KbdInteractiveAuthentication no',
     'PermitRootLogin prohibit-password',

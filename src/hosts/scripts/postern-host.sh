@@ -26,6 +26,7 @@ units=$root/etc/systemd/system
 cron=$root/etc/cron.d/postern-host
 work=$dir/.work                              # on the same file system, so that a rename is one
 sshd=${POSTERN_SSHD:-$(command -v sshd)}
+patience=${POSTERN_TIMEOUT:-60}              # seconds for one answer
 staleAfter=${POSTERN_STALE_SECONDS:-3600}
 login='[a-z_][a-z0-9_.-]{0,31}'
 why=
@@ -61,10 +62,10 @@ begin() {
 fetch() {
   : >"$work/head" && : >"$work/said"
   if command -v curl >/dev/null; then
-    (ulimit -f 65536 && exec curl -sS --proto '=https,http' --connect-timeout 10 --max-time 60 \
+    (ulimit -f 65536 && exec curl -sS --proto '=https,http' --connect-timeout 10 --max-time "$patience" \
       -D "$work/head" -o "$1" -H "$3" ${4:+--data-binary "@$4"} "$2") 2>"$work/said" 9<&-
   else
-    (ulimit -f 65536 && exec wget -q -S -T 20 -O "$1" --header="$3" ${4:+--post-file="$4"} "$2") \
+    (ulimit -f 65536 && exec wget -q -S -T "$patience" -O "$1" --header="$3" ${4:+--post-file="$4"} "$2") \
       2>"$work/head" 9<&-
   fi
   ended=$?
@@ -98,8 +99,8 @@ read_bundle() {
   [ "$(tr -d '\n -~' <"$body" | wc -c)" -eq 0 ] || return 1
   sed 's/ .*//' "$body" | tr '\n' ' ' |
     grep -Eqx 'postern-trust host version (ca )*(principal )*krl end ' || return 1
-  if grep -Evqx "postern-trust v1|host [a-z0-9.-]{1,253}|version (0|[1-9][0-9]{0,14})|\
-ca [a-z0-9@.-]{1,64} [A-Za-z0-9+/]{1,16000}=?=?|principal $login [a-z0-9_@:][a-z0-9._@:-]{0,285}|\
+  if grep -Evqx "postern-trust v1|host [a-z0-9.-]+|version (0|[1-9][0-9]{0,14})|\
+ca [a-z0-9@.-]+ [A-Za-z0-9+/]+=?=?|principal $login [a-z0-9_@:][a-z0-9._@:-]*|\
 krl [1-9][0-9]{0,8} [A-Za-z0-9+/]+=?=?|end" "$body"; then return 1; fi
   why='it is for another host'
   [ "$(sed -n 's/^host //p' "$body")" = "$host" ] || return 1
@@ -112,7 +113,7 @@ krl [1-9][0-9]{0,8} [A-Za-z0-9+/]+=?=?|end" "$body"; then return 1; fi
     return 1
   why='the disk takes no copy of it'
   grep '^principal ' "$body" | awk -v to="$files/principals/" \
-    '{ file = to $2; if (print($3) >>file) exit 1; if (close(file)) exit 1 }' || return 1
+    '{ file = to $2; print $3 >>file; if (close(file)) exit 1 }' || return 1
   why='its KRL is damaged'
   sed -n 's/^krl [0-9]* //p' "$body" | base64 -d >"$files/revoked.krl" 2>/dev/null || return 1
   [ "$(sed -n 's/^krl \([0-9]*\) .*/\1/p' "$body")" -eq "$(wc -c <"$files/revoked.krl")" ] || return 1
@@ -178,7 +179,7 @@ refuse() { complain "the service's trust bundle is refused: $1; the last good on
 complain() {
   alarm "$1"
   age=$(($(date +%s) - $(number "$dir/checked")))
-  [ "$age" -lt "$staleAfter" ] ||
+  [ "$age" -lt "$staleAfter" ] || [ ! -f "$dir/checked" ] ||
     alarm "STALE: the last good answer is $((age / 60)) min old; what was revoked since then still works here"
   exit 1
 }
