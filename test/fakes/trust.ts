@@ -54,7 +54,7 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
   const requests: string[] = []
   const hostKeys = new Map<string, readonly string[]>()
   let told: Told = { version: 7, caKeys: [caKey], logins: [], revoked: [] }
-  let before = told
+  const oldest = told
   let fault: string | undefined
   let proof: string | undefined
 
@@ -70,7 +70,7 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
   const answerTrust = (host: string, request: IncomingMessage): Answer => {
     const text = format(host, told)
     if (fault !== undefined) {
-      const older = format(host, before)
+      const older = format(host, oldest)
       const make = faults[fault] as (good: Good) => Answer
       return make({ text, key, older: older + key.sign(bundleNamespace, older) })
     }
@@ -177,7 +177,6 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
     token,
     told: () => told,
     tell(changes: Partial<Omit<Told, 'version'>>) {
-      before = told
       told = { ...told, ...changes, version: told.version + 1 }
     },
     misbehave(name?: string) {

@@ -40,7 +40,7 @@ fetch() {
   if command -v curl >/dev/null; then
     curl -sS --max-time 60 -K "$work/curlrc" -D "$work/head" -o "$1" ${3:+-d "$3"} "$url$2" || broken=' cut off'
   else
-    WGETRC=$work/wgetrc wget -q -S -T 20 -O "$1" ${3:+--post-data="$3"} "$url$2" 2>"$work/head" || broken=' cut off'
+    WGETRC=$work/wgetrc timeout 60 wget -q -S -O "$1" ${3:+--post-data="$3"} "$url$2" 2>"$work/head" || broken=' cut off'
   fi
   code=$(sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' "$work/head" | tail -n 1)$broken
   case $code in 2??) return ;; esac
@@ -70,10 +70,10 @@ TEXT
 prove() {
   login=''
   for user in $(cd "$dir/principals" && echo *); do
-    id "$user" >/dev/null 2>&1 || continue
+    case $(getent passwd "$user" | cut -d: -f7) in '' | */nologin | */false) continue ;; esac
     [ "$user" = root ] && settings root | grep -qx 'permitrootlogin no' || login=${login:-$user}
   done
-  [ -n "$login" ] || die "none of these logins has an account here: $(cd "$dir/principals" && echo *)"
+  [ -n "$login" ] || die "none of these logins has an account and a shell here: $(cd "$dir/principals" && echo *)"
   ssh-keygen -q -t ed25519 -N '' -C '' -f "$work/key" || die 'no key could be made'
   fetch "$work/answer" /v1/certificates \
     "{\"publicKey\":\"$(cat "$work/key.pub")\",\"host\":\"$name\",\"login\":\"$login\"}"

@@ -61,12 +61,13 @@ begin() {
 # fetch FILE URL HEADER [BODY]: the status is in $code, empty where there was no whole answer.
 fetch() {
   : >"$work/head" && : >"$work/said"
+  # At most 32 MB of an answer: what is more is a write error, not a signal the shell would speak of.
   if command -v curl >/dev/null; then
-    (ulimit -f 65536 && exec curl -sS --proto '=https,http' --connect-timeout 10 --max-time "$patience" \
-      -D "$work/head" -o "$1" -H "$3" ${4:+--data-binary "@$4"} "$2") 2>"$work/said" 9<&-
+    (trap '' XFSZ && ulimit -f 65536 && exec curl -sS --proto '=https,http' --connect-timeout 10 \
+      --max-time "$patience" -D "$work/head" -o "$1" -H "$3" ${4:+--data-binary "@$4"} "$2") 2>"$work/said" 9<&-
   else
-    (ulimit -f 65536 && exec wget -q -S -T "$patience" -O "$1" --header="$3" ${4:+--post-file="$4"} "$2") \
-      2>"$work/head" 9<&-
+    (trap '' XFSZ && ulimit -f 65536 && exec timeout "$patience" wget -q -S -O "$1" --header="$3" \
+      ${4:+--post-file="$4"} "$2") 2>"$work/head" 9<&-
   fi
   ended=$?
   code=$(sed -n 's|^ *HTTP/[0-9.]* \([0-9][0-9][0-9]\).*|\1|p' "$work/head" | tail -n 1)
@@ -408,8 +409,11 @@ check_schedule() {
 # An account sshd turns away whatever its certificate says (sshd(8), LOGIN PROCESS).
 check_account() {
   settings "$1" >"$work/settings" 2>/dev/null
-  if ! id "$1" >/dev/null 2>&1; then
-    bad "$1 has no account here" "As root here, make it (useradd -m $1), or an admin of Postern takes the login off this host."
+  shell=$(getent passwd "$1" | cut -d: -f7)
+  if [ -z "$shell" ]; then
+    bad "$1 has no account here" "As root here: useradd -m $1. Or an admin of Postern takes the login off this host."
+  elif [ "${shell##*/}" = nologin ] || [ "${shell##*/}" = false ]; then
+    bad "$1 has the shell $shell, which ends every login" "As root here: usermod -s /bin/sh $1"
   elif grep -qx 'usepam no' "$work/settings" && grep -q "^$1:!" "$root/etc/shadow" 2>/dev/null; then
     bad "$1 is locked, and without PAM sshd refuses it" "As root here: usermod -p '*' $1 (no password, but not locked)."
   elif [ "$1" = root ] && grep -qx 'permitrootlogin no' "$work/settings"; then
