@@ -12,6 +12,8 @@ if (major < needed) {
   process.exit(78)
 }
 
-const { run } = await import('./cli/index.ts')
+// ssh waits for these at every connection, so they load what they need and nothing else.
+const isQuick = ['ready', 'agent'].includes(process.argv[2] ?? '')
+const { run } = isQuick ? await import('./cli/quick.ts') : await import('./cli/index.ts')
 const { stdout, stderr, env } = process
 process.exit(await run(process.argv.slice(2), { stdout, stderr, env, cwd: process.cwd() }))

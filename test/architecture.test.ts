@@ -39,7 +39,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'http',
   ],
   client: ['lib', 'errors', 'ssh', 'http?'],
-  cli: ['app', 'client', 'policy', 'audit', 'config', 'lib', 'errors'],
+  desk: ['lib', 'errors', 'ssh', 'client'],
+  cli: ['app', 'client', 'desk', 'policy', 'audit', 'config', 'lib', 'errors'],
   main: ['cli'],
 }
 

@@ -25,13 +25,15 @@ export const execute = (
     readonly cwd?: string
     readonly env?: Readonly<Record<string, string | undefined>>
     readonly input?: string
+    /** Nothing of this process's own environment. */
+    readonly isClean?: boolean
   } = {},
 ): Promise<Outcome> =>
   new Promise((resolve, reject) => {
-    const { cwd, env, input } = options
+    const { cwd, env, input, isClean = false } = options
     const child = spawn(file, args, {
       ...(cwd === undefined ? {} : { cwd }),
-      env: { ...process.env, ...env },
+      env: isClean ? env : { ...process.env, ...env },
     })
     const written = { stdout: '', stderr: '' }
     child.stdout.on('data', (bytes: Buffer) => {
@@ -82,6 +84,8 @@ const packages = {
     findProgram('ssh') !== undefined && findProgram('ssh-keygen') !== undefined,
   'openssh-server': () => findProgram('sshd') !== undefined,
   'openssh-tests': () => existsSync(authenticator),
+  git: () => findProgram('git') !== undefined,
+  rsync: () => findProgram('rsync') !== undefined,
   strace: () => findProgram('strace') !== undefined,
   libfaketime: () => findFaketime() !== undefined,
 } as const satisfies Record<string, () => boolean>

@@ -29,6 +29,8 @@ export interface Command {
   readonly argument?: { readonly name: string; readonly summary: string }
   /** Behind the first. */
   readonly second?: { readonly name: string; readonly summary: string }
+  /** Behind those: `[command...]` takes all there are. */
+  readonly rest?: { readonly name: string; readonly summary: string }
   readonly options?: readonly Option[]
   readonly examples: readonly string[]
   /** Answers the exit code: 0 ok, 1 found or refused. Failures are thrown as AppError. */
@@ -37,7 +39,7 @@ export interface Command {
     argument: string | undefined,
     options: Options,
     second?: string,
-    /** Every operand, where the argument takes several: `<file...>`. */
+    /** Every operand as it was given. */
     operands?: readonly string[],
   ): Promise<number>
 }

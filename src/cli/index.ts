@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command as Commander, CommanderError, InvalidArgumentError } from 'commander'
 import { AppError, exitOf } from '../errors.ts'
 import type { Command, Context, Options } from './command.ts'
+import { agent } from './commands/agent.ts'
 import { auditList, auditShow } from './commands/audit.ts'
 import { auditReconcile } from './commands/audit-reconcile.ts'
 import { auditExport, auditSearch } from './commands/audit-search.ts'
@@ -12,15 +13,20 @@ import { certList, certShow } from './commands/cert.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { helpCommand } from './commands/help.ts'
 import { init } from './commands/init.ts'
+import { login, logout } from './commands/login.ts'
 import { policyCheck } from './commands/policy-check.ts'
 import { policyDiff } from './commands/policy-diff.ts'
 import { policyExplain } from './commands/policy-explain.ts'
 import { policyPin } from './commands/policy-pin.ts'
 import { policyReplay } from './commands/policy-replay.ts'
 import { policyTest } from './commands/policy-test.ts'
+import { ready } from './commands/ready.ts'
 import { schemasCommand } from './commands/schemas.ts'
 import { serve } from './commands/serve.ts'
+import { ssh } from './commands/ssh.ts'
+import { sshConfig } from './commands/ssh-config.ts'
 import { systemd } from './commands/systemd.ts'
+import { whoami } from './commands/whoami.ts'
 import { createOutput, type Output, type Sink } from './output.ts'
 
 /** Every command there is, in the order `--help` lists them. */
@@ -49,6 +55,13 @@ export const commands: readonly Command[] = [
   schemasCommand,
   systemd,
   helpCommand,
+  login,
+  logout,
+  whoami,
+  ssh,
+  sshConfig,
+  ready,
+  agent,
 ]
 
 /** The groups that a command's first word names. */
@@ -146,7 +159,7 @@ const addGroup = (program: Commander, name: string): Commander => {
 
 const addCommand = (target: Commander, command: Command, act: Act): void => {
   target.description(command.summary)
-  for (const argument of [command.argument, command.second]) {
+  for (const argument of [command.argument, command.second, command.rest]) {
     if (argument !== undefined) target.argument(argument.name, argument.summary)
   }
   for (const { flags, summary, check } of command.options ?? []) {

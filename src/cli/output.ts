@@ -7,6 +7,8 @@ import { escapeJson } from '../lib/json.ts'
  * or a file is escaped: a terminal obeys control characters, and bidirectional ones reorder a line.
  */
 export interface Output {
+  /** Whether somebody may be asked something: what is said beside the result reaches a terminal. */
+  readonly isTerminal: boolean
   /** One line of the result. */
   line(text: string): void
   /** Text of our own as it is: a template, a help page. */
@@ -97,6 +99,7 @@ export const createOutput = (given: {
   }
 
   return Object.freeze({
+    isTerminal: stderr.isTTY === true,
     line: (text: string) => void print(escapeText(text)),
     text: (text: string) => void stdout.write(text),
     json: (value: unknown) => void print(formatJson(value)),
