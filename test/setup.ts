@@ -6,6 +6,15 @@ import { ensurePackages } from './tools.ts'
  */
 export default (): Promise<void> =>
   ensurePackages(
-    ['curl', 'openssh-client', 'openssh-server', 'openssh-tests', 'git', 'rsync', 'strace', 'libfaketime'],
+    [
+      'curl',
+      'openssh-client',
+      'openssh-server',
+      'openssh-tests',
+      'git',
+      'rsync',
+      'strace',
+      'libfaketime',
+    ],
     (line) => process.stderr.write(`${line}\n`),
   )

@@ -2,12 +2,12 @@ import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
+import type { Fetch } from '../lib/fetch.ts'
 import { createAgentServer } from '../ssh/agent-server.ts'
 import type { AgentRequest } from './control.ts'
 import { createDesk } from './desk.ts'
 import { takeLock } from './lock.ts'
 import { openDirectory, type Places } from './places.ts'
-import type { Fetch } from './service.ts'
 
 /** A running agent. */
 export interface Agent {

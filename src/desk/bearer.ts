@@ -1,7 +1,8 @@
 import { AppError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { toSeconds } from '../lib/clock.ts'
-import { type Fetch, parseMembers } from './service.ts'
+import type { Fetch } from '../lib/fetch.ts'
+import { parseMembers } from './service.ts'
 import type { Credential, Session } from './session.ts'
 
 /** A token this close to its end is renewed first. */

@@ -1,14 +1,15 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { createClient } from '../client/index.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../lib/clock.ts'
-import { toSeconds } from '../lib/clock.ts'
+import { type Clock, toSeconds } from '../lib/clock.ts'
+import type { Fetch } from '../lib/fetch.ts'
 import { findBearer, findEnd } from './bearer.ts'
 import type { AgentAnswer, AgentRequest } from './control.ts'
 import { listKnownNames } from './hosts.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { isPlainName, readHost, readLogin } from './names.ts'
 import { type Places, replaceFile } from './places.ts'
-import { createService, type Fetch, type ServiceRequest } from './service.ts'
+import { createService, hintFor } from './service.ts'
 import { findSession, type Session, saveSession } from './session.ts'
 
 /** What the agent does for our own commands, apart from any socket. */
@@ -78,10 +79,15 @@ export const createDesk = (deps: {
       return work(service, await currentBearer(findLogin() ?? session, true), session)
     }
   }
-  const send = (request: Omit<ServiceRequest, 'bearer'>) =>
-    withBearer((service, bearer) => service.send({ ...request, bearer }))
-
-  const keeper = createKeeper({ places, clock, send, timeoutMs })
+  const keeper = createKeeper({
+    places,
+    clock,
+    issue: (ask) =>
+      withBearer(async (_service, bearer, { url }) => {
+        const client = createClient({ url, fetch, clock })
+        return client.issue({ token: bearer, timeout: timeoutMs, ...ask })
+      }),
+  })
 
   /** The hosts that the service lists; those it listed last where it does not answer. */
   const listNames = async (): Promise<ReadonlySet<string>> => {
@@ -157,7 +163,8 @@ export const createDesk = (deps: {
         if (!(error instanceof AppError)) {
           return { ok: false, code: 'internal', message: 'The agent has failed.' }
         }
-        const { code, message, hint } = error
+        const { code, message } = error
+        const hint = hintFor(code) ?? error.hint
         return { ok: false, code, message, ...(hint === undefined ? {} : { hint }) }
       }
     },

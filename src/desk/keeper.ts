@@ -1,15 +1,13 @@
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Issued } from '../client/index.ts'
 import { AppError } from '../errors.ts'
-import { decodeBase64, encodeBase64, isEqual } from '../lib/bytes.ts'
-import { type Clock, formatTime, fromSeconds, toSeconds } from '../lib/clock.ts'
+import { concat } from '../lib/bytes.ts'
+import { type Clock, toSeconds } from '../lib/clock.ts'
 import type { HeldKey } from '../ssh/agent-server.ts'
 import { parseCertificate } from '../ssh/certificate.ts'
-import { encodePublicKey } from '../ssh/native.ts'
-import { encodeSignature } from '../ssh/signature.ts'
+import { encodeString } from '../ssh/wire.ts'
 import { type Places, replaceFile } from './places.ts'
-import type { ServiceRequest } from './service.ts'
 
 /** What a certificate is wanted for. */
 export interface Wanted {
@@ -31,7 +29,8 @@ export interface Held {
   /** Where the service says the host is reached. */
   readonly address?: string
   readonly port?: number
-  readonly knownHosts?: readonly string[]
+  /** Lines of a known_hosts file. */
+  readonly knownHosts?: string
 }
 
 /** The ephemeral keys and their certificates, in memory. */
@@ -46,8 +45,11 @@ export interface Keeper {
 }
 
 interface Entry {
+  readonly id: string
   readonly held: Held
   readonly key: HeldKey
+  /** Forgets the private key. */
+  readonly wipe: () => void
   readonly validAfter: number
   readonly validBefore: number
 }
@@ -63,61 +65,62 @@ const refusalSeconds = 15
 export const createKeeper = (deps: {
   readonly places: Pick<Places, 'certificates'>
   readonly clock: Clock
-  /** To the service, with the login's token. */
-  readonly send: (
-    request: Omit<ServiceRequest, 'bearer'>,
-  ) => Promise<Readonly<Record<string, unknown>>>
-  readonly timeoutMs: number
+  /** Asks the service, with the login's token, for a certificate and its key. */
+  readonly issue: (ask: Pick<Wanted, 'host' | 'login' | 'reason'>) => Promise<Issued>
 }): Keeper => {
-  const { places, clock, send, timeoutMs } = deps
-  const entries = new Map<string, Entry>()
+  const { places, clock, issue } = deps
+  /** The newest of each login of each host; those before them serve whoever has just read their file. */
+  const newest = new Map<string, Entry>()
+  const entries = new Set<Entry>()
   const running = new Map<string, Promise<Held>>()
   const refusals = new Map<string, { readonly until: number; readonly error: unknown }>()
   const now = () => toSeconds(clock())
 
-  const drop = (id: string, { held }: Entry) => {
-    entries.delete(id)
+  const drop = (entry: Entry) => {
+    const { id, held } = entry
+    entries.delete(entry)
+    entry.wipe()
+    if (newest.get(id) !== entry) return
+    newest.delete(id)
     rmSync(held.file, { force: true })
   }
   const dropEnded = () => {
-    for (const [id, entry] of entries) if (entry.validBefore <= now()) drop(id, entry)
+    for (const entry of entries) if (entry.validBefore <= now()) drop(entry)
   }
 
   const obtain = async (id: string, wanted: Wanted): Promise<Held> => {
-    const { host, login, reason } = wanted
-    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-    const blob = encodePublicKey(publicKey) as Uint8Array
-    const answer = await send({
-      method: 'POST',
-      path: '/v1/certificates',
-      body: {
-        publicKey: `ssh-ed25519 ${encodeBase64(blob)}`,
-        host,
-        login,
-        ...(reason === undefined ? {} : { reason }),
-      },
-      timeoutMs,
-    })
-    const text = String(answer['certificate'])
-    const certificate = checkAnswer(text, blob, now())
-    mkdirSync(places.certificates, { recursive: true, mode: 0o700 })
-    const file = join(places.certificates, `${login}@${wanted.name}`)
-    replaceFile(file, `${text}\n`)
-    const validBefore = Number(certificate.validBefore)
-    const held: Held = Object.freeze({
+    const { host, login, reason, name } = wanted
+    const {
+      certificate: text,
+      validBefore,
+      rule,
+      host: place,
+      key,
+    } = await issue({
       host,
       login,
-      validBefore: formatTime(fromSeconds(validBefore)),
-      rule: String(answer['rule']),
-      file,
-      ...readHost(answer['host']),
+      ...(reason === undefined ? {} : { reason }),
     })
-    entries.set(id, {
+    const certificate = parseCertificate(text)
+    mkdirSync(places.certificates, { recursive: true, mode: 0o700 })
+    const file = join(places.certificates, `${login}@${name}`)
+    replaceFile(file, `${text}\n`)
+    const { name: _, ...reached } = place
+    const held: Held = Object.freeze({ host, login, validBefore, rule, file, ...reached })
+    const entry: Entry = {
+      id,
       held,
-      key: createKey(text, privateKey, `${login}@${host}`),
+      key: {
+        blob: concat(certificate.signed, encodeString(certificate.signature)),
+        comment: `${login}@${host}`,
+        sign: key.sign,
+      },
+      wipe: key.wipe,
       validAfter: Number(certificate.validAfter),
-      validBefore,
-    })
+      validBefore: Number(certificate.validBefore),
+    }
+    entries.add(entry)
+    newest.set(id, entry)
     return held
   }
 
@@ -125,7 +128,7 @@ export const createKeeper = (deps: {
     try {
       return await obtain(id, wanted)
     } catch (error) {
-      const entry = entries.get(id)
+      const entry = newest.get(id)
       const isDown = error instanceof AppError && error.kind === 'unavailable'
       if (isDown && entry !== undefined && entry.validBefore > now() + 5) return entry.held
       refusals.set(id, { until: now() + refusalSeconds, error })
@@ -137,7 +140,7 @@ export const createKeeper = (deps: {
     async hold(wanted: Wanted) {
       dropEnded()
       const id = `${wanted.login}@${wanted.host} ${wanted.name}`
-      const entry = entries.get(id)
+      const entry = newest.get(id)
       if (entry !== undefined) {
         const { validAfter, validBefore, held } = entry
         if (validBefore - now() >= (validBefore - validAfter) / 3) return held
@@ -156,63 +159,15 @@ export const createKeeper = (deps: {
     },
     listKeys() {
       dropEnded()
-      return [...entries.values()].map(({ key }) => key)
+      return [...entries].map(({ key }) => key)
     },
     list() {
       dropEnded()
-      return [...entries.values()].map(({ held }) => held)
+      return [...newest.values()].map(({ held }) => held)
     },
     clear() {
-      for (const [id, entry] of entries) drop(id, entry)
+      for (const entry of entries) drop(entry)
       refusals.clear()
     },
   })
 }
-
-/** A certificate that is not for our key, or not in force, is shown to no host. */
-const checkAnswer = (text: string, key: Uint8Array, at: number) => {
-  const refuse = (detail: string, cause?: unknown) =>
-    new AppError('not_running', 'The service answered a certificate that is none of ours.', {
-      detail,
-      hint: 'check the address of the service: postern whoami',
-      cause,
-    })
-  let certificate: ReturnType<typeof parseCertificate>
-  try {
-    certificate = parseCertificate(text)
-  } catch (error) {
-    throw refuse('it is no certificate', error)
-  }
-  if (certificate.kind !== 'user') throw refuse('it is a host certificate')
-  if (!isEqual(certificate.publicKey, key)) throw refuse('it is for another key')
-  if (certificate.validBefore <= BigInt(at)) throw refuse('it has ended')
-  return certificate
-}
-
-const createKey = (text: string, privateKey: KeyObject, comment: string): HeldKey => {
-  const blob = decodeBase64(text.split(' ')[1] ?? '')
-  if (blob === undefined) throw new TypeError('the certificate has been parsed before')
-  return Object.freeze({
-    blob,
-    comment,
-    sign: (data: Uint8Array) => encodeSignature('ssh-ed25519', sign(null, data, privateKey)),
-  })
-}
-
-/** What the service may say of the host, where it is what it should be. */
-const readHost = (host: unknown): Pick<Held, 'address' | 'port' | 'knownHosts'> => {
-  const given = (typeof host === 'object' && host !== null ? host : {}) as Record<string, unknown>
-  const { address, port, knownHosts } = given
-  return {
-    ...(typeof address === 'string' && /^[A-Za-z0-9][A-Za-z0-9.:-]*$/.test(address)
-      ? { address }
-      : {}),
-    ...(Number.isInteger(port) && Number(port) > 0 && Number(port) < 65536
-      ? { port: Number(port) }
-      : {}),
-    ...(Array.isArray(knownHosts) && knownHosts.every(isLine) ? { knownHosts } : {}),
-  }
-}
-
-const isLine = (line: unknown): line is string =>
-  typeof line === 'string' && /^[\x20-\x7e]+$/.test(line)

@@ -26,7 +26,8 @@ const maxSocketPath = 103
 
 /** `$XDG_STATE_HOME/postern`, or `~/.local/state/postern`. Code: `unsafe_place`. */
 export const findPlaces = (env: Env): Places => {
-  const { XDG_STATE_HOME: state, HOME: home } = env
+  const state = env['XDG_STATE_HOME']
+  const home = env['HOME']
   const base =
     state !== undefined && isAbsolute(state)
       ? state

@@ -1,8 +1,6 @@
 import { AppError, type Code, codes } from '../errors.ts'
 import { isLoopbackHost } from '../lib/address.ts'
-
-/** The fetch that is used; a test's answers from its own. */
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>
+import type { Fetch } from '../lib/fetch.ts'
 
 /** A request to a service's API. */
 export interface ServiceRequest {
@@ -53,7 +51,7 @@ export const createService = (url: string, send: Fetch): Service => {
     if (typeof code !== 'string' || !Object.hasOwn(codes, code) || typeof detail !== 'string') {
       throw noPostern(url, status)
     }
-    const hint = hints[code as Code]
+    const hint = hintFor(code as Code)
     throw new AppError(code as Code, detail, hint === undefined ? {} : { hint })
   }
   return Object.freeze({
@@ -75,7 +73,9 @@ export const parseServiceUrl = (text: string): string | undefined => {
   return isSafe ? url.origin : undefined
 }
 
-/** What to do at a desk about a refusal. */
+/** What to do at a desk about a refusal; undefined where nothing more is known here. */
+export const hintFor = (code: Code): string | undefined => hints[code]
+
 const hints: { readonly [code in Code]?: string } = {
   authentication_required: 'log in: postern login',
   invalid_token: 'log in again: postern login',

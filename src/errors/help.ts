@@ -268,6 +268,34 @@ export const help: Readonly<Record<Code, Help>> = {
     remedy: 'Report it with the entry: `postern audit show REQUESTID`.',
     who: admin,
   },
+  not_logged_in: {
+    happened: 'There is no login at this desk, or it has ended.',
+    remedy: '`postern login`; in CI give the job an ID token, and it needs no login.',
+    who: 'You.',
+  },
+  login_failed: {
+    happened: 'The identity provider did not let you in, or its answer was not to this login.',
+    remedy: 'Try again: `postern login`. `--flow device` works without a browser on this machine.',
+    who: provider,
+  },
+  login_running: {
+    happened: 'Another `postern login` waits for you; a second one would open one more page.',
+    remedy: 'Finish the first, or end it with Ctrl-C in its terminal.',
+    who: 'You.',
+  },
+  no_terminal: {
+    happened: 'A login asks a person something, and there is no terminal to ask on.',
+    remedy:
+      'Log in at a terminal. In CI give the job an ID token: `permissions: { id-token: write }` at GitHub, `id_tokens: { POSTERN_ID_TOKEN: { aud: … } }` at GitLab.',
+    who: 'You, or whoever wrote the job.',
+  },
+  unsafe_place: {
+    happened:
+      'A file, directory or socket that holds a login or speaks for it belongs to somebody else, or others may use it.',
+    remedy:
+      'Look at what is there with `ls -ld`; take the rights of others away as the hint says. If others could read it, log in anew.',
+    who: 'You.',
+  },
   not_running: {
     happened: 'No postern answers where the command looked for one.',
     remedy:

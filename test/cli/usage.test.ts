@@ -55,7 +55,7 @@ describe('the command line', () => {
   test.each([
     [['serv'], "unknown command 'serv'.", 'did you mean serve?'],
     [['audit', 'lst'], "unknown command 'lst'.", 'did you mean list?'],
-    [['wholly', 'other'], "unknown command 'wholly'.", 'postern --help'],
+    [['entirely', 'other'], "unknown command 'entirely'.", 'postern --help'],
     [['audit', 'list', '--limt', '3'], "unknown option '--limt'.", 'did you mean --limit?'],
     [['serve', '--confg', 'x'], "unknown option '--confg'.", 'did you mean --config?'],
     [['serve', '--config'], "option '--config <file>' argument missing.", 'postern --help'],
@@ -129,7 +129,11 @@ describe('no switch (ATTACKS 114, 332)', () => {
         ].map(([, variable]) => `${name}: ${variable}`),
       )
     expect(reading.sort()).toEqual([
+      'cli/commands/login.ts: DISPLAY',
+      'cli/commands/login.ts: POSTERN_URL',
+      'cli/commands/login.ts: WAYLAND_DISPLAY',
       'cli/commands/policy-pin.ts: POSTERN_TOKEN_FILE',
+      'cli/commands/ssh-config.ts: HOME',
       'cli/commands/systemd.ts: POSTERN_CONFIG',
       'cli/output.ts: NO_COLOR',
       'cli/policies.ts: POSTERN_CONFIG',
@@ -140,6 +144,11 @@ describe('no switch (ATTACKS 114, 332)', () => {
       'config.ts: POSTERN_CONFIG',
       'config.ts: SSH_AUTH_SOCK',
       'config/secret.ts: CREDENTIALS_DIRECTORY',
+      'desk/login/index.ts: ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+      'desk/login/index.ts: ACTIONS_ID_TOKEN_REQUEST_URL',
+      'desk/login/index.ts: POSTERN_ID_TOKEN',
+      'desk/places.ts: HOME',
+      'desk/places.ts: XDG_STATE_HOME',
     ])
   })
 })

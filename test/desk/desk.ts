@@ -6,7 +6,7 @@ import { findPlaces, openDirectory, type Places } from '../../src/desk/places.ts
 import { saveSession } from '../../src/desk/session.ts'
 import { startTestApp, type TestApp } from '../app.ts'
 import { ownLogin } from '../ssh/client.ts'
-import { quotePath, type Sshd, startSshd } from '../ssh/sshd.ts'
+import { findPort, quotePath, type Sshd, startSshd } from '../ssh/sshd.ts'
 import { execute, type Outcome } from '../tools.ts'
 
 export const hostName = 'web-1.example.com'
@@ -28,7 +28,11 @@ export const createHome = (): Home => {
   mkdirSync(join(dir, '.ssh'), { mode: 0o700 })
   const env = { HOME: dir, XDG_STATE_HOME: join(dir, 'state'), PATH: process.env['PATH'] ?? '' }
   const postern: Home['postern'] = (args, more = {}) =>
-    execute(process.execPath, [main, ...args], { cwd: dir, env: { ...env, ...more }, isClean: true })
+    execute(process.execPath, [main, ...args], {
+      cwd: dir,
+      env: { ...env, ...more },
+      isClean: true,
+    })
   return {
     dir,
     places: findPlaces(env),
@@ -56,7 +60,13 @@ export const logInAs = async (home: Home, service: TestApp, url: string, user = 
 
 /** A service on a port of its own, whose policy lets the platform team in as whoever runs the tests. */
 export const startService = async () => {
+  const port = await findPort()
   const service = await startTestApp({
+    // What a proof is made for is the URL that is called.
+    config: {
+      listen: { kind: 'tcp', host: '127.0.0.1', port },
+      publicUrl: `http://127.0.0.1:${port}`,
+    },
     policies: (issuer) => ({
       'a.yaml': `rules:
   - name: platform

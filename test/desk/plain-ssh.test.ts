@@ -1,10 +1,16 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ownLogin } from '../ssh/client.ts'
 import type { Sshd } from '../ssh/sshd.ts'
-import { ensurePackages } from '../tools.ts'
-import { createHome, hostName, logInAs, run, startHost, startService, writeSshConfig } from './desk.ts'
+import {
+  createHome,
+  hostName,
+  logInAs,
+  run,
+  startHost,
+  startService,
+  writeSshConfig,
+} from './desk.ts'
 
 const home = createHome()
 let service: Awaited<ReturnType<typeof startService>>
@@ -12,7 +18,6 @@ let sshd: Sshd
 let config: string
 
 beforeAll(async () => {
-  await ensurePackages(['openssh-server', 'openssh-client', 'rsync', 'git'], console.log)
   service = await startService()
   sshd = await startHost(join(home.dir, 'host'), service.ca)
   await logInAs(home, service.service, service.url)

@@ -221,7 +221,8 @@ const createPrivilegeDirectory = (): void => {
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 }
 
-const findPort = async (): Promise<number> => {
+/** A port that was free a moment ago. */
+export const findPort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

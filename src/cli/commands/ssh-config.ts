@@ -17,7 +17,8 @@ export const sshConfig: Command = {
     { flags: '--uninstall', summary: 'take both away again' },
     {
       flags: '--hosts <patterns>',
-      summary: 'these hosts are Postern’s, whether or not the service lists them: web-*.example.com,…',
+      summary:
+        'these hosts are Postern’s, whether or not the service lists them: web-*.example.com,…',
       check: (text) =>
         text.split(',').every(isHostPattern)
           ? undefined

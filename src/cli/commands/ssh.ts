@@ -23,7 +23,8 @@ const timeoutMs = 15_000
 
 export const ssh: Command = {
   name: 'ssh',
-  summary: 'log in with a certificate; exits with the remote command’s code, 255 for ssh, 254 for us',
+  summary:
+    'log in with a certificate; exits with the remote command’s code, 255 for ssh, 254 for us',
   argument: { name: '<target>', summary: 'the host, or LOGIN@HOST' },
   rest: { name: '[command...]', summary: 'what to run there, behind --; a shell if left out' },
   options: [
@@ -66,7 +67,13 @@ export const ssh: Command = {
         const held = answer as AgentAnswer & Held
         const settings = listSettings(context, places, held, wanted.host, options)
         return runSsh(
-          [...settings.flatMap((setting) => ['-o', setting]), '-l', wanted.login, '--', wanted.host],
+          [
+            ...settings.flatMap((setting) => ['-o', setting]),
+            '-l',
+            wanted.login,
+            '--',
+            wanted.host,
+          ],
           command,
           context,
         )
@@ -151,9 +158,9 @@ const listSettings = (
 
 /** The service's lines under the name that ssh looks for, which is the host's without its port. */
 const writeKnownHosts = ({ knownHosts, file }: Held, host: string): string | undefined => {
-  if (knownHosts === undefined || knownHosts.length === 0) return undefined
+  if (knownHosts === undefined) return undefined
   const path = `${file}.known_hosts`
-  const lines = knownHosts.map((line) => line.replace(/^(@[a-z-]+ )?\S+/, `$1${host}`))
+  const lines = knownHosts.split('\n').map((line) => line.replace(/^(@[a-z-]+ )?\S+/, `$1${host}`))
   replaceFile(path, `${lines.join('\n')}\n`)
   return path
 }

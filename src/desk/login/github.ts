@@ -1,5 +1,5 @@
 import { OAuthApp } from '@octokit/oauth-app'
-import type { Fetch } from '../service.ts'
+import type { Fetch } from '../../lib/fetch.ts'
 import type { Grantor } from '../session.ts'
 import { type Flow, type LoginCredential, loginFailed } from './index.ts'
 

@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts'
+import type { Fetch } from '../../lib/fetch.ts'
 import type { Env } from '../places.ts'
-import { createService, type Fetch, parseMembers } from '../service.ts'
+import { createService, parseMembers } from '../service.ts'
 import type { Credential, Grantor } from '../session.ts'
 
 /** A provider as the service names it. */

@@ -1,7 +1,7 @@
 import * as client from 'openid-client'
 import { AppError } from '../../errors.ts'
 import { isLoopbackHost } from '../../lib/address.ts'
-import type { Fetch } from '../service.ts'
+import type { Fetch } from '../../lib/fetch.ts'
 import type { Grantor } from '../session.ts'
 import { type Flow, type LoginCredential, loginFailed } from './index.ts'
 import { listenForAnswer } from './loopback.ts'

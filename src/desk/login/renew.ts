@@ -1,4 +1,4 @@
-import type { Fetch } from '../service.ts'
+import type { Fetch } from '../../lib/fetch.ts'
 import type { LoginCredential } from './index.ts'
 
 /** A login's next credential, by its refresh token. Code: `login_failed`. */
