@@ -4,6 +4,7 @@ import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
 import { openConfiguredCopy } from './app/copy.ts'
 import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
 import { openHosts } from './app/hosts.ts'
+import { openAuthority, openKeys, readKeys } from './app/keys.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
 import { listLoginProviders } from './app/providers.ts'
 import { schemas } from './app/schemas.ts'
@@ -16,10 +17,8 @@ import { listEntries } from './audit/read.ts'
 import { openRecent } from './audit/recent.ts'
 import { createThrottledLog } from './audit/refusals.ts'
 import { createTrustedClock } from './ca/clock.ts'
-import { type Authority, createAuthority } from './ca/index.ts'
 import type { Signer } from './ca/signer.ts'
-import { openAgentSigner } from './ca/signers/agent.ts'
-import { createCaKeyFile, openFileSigner } from './ca/signers/file.ts'
+import { createCaKeyFile } from './ca/signers/file.ts'
 import { type Config, readSecret } from './config.ts'
 import { AppError } from './errors.ts'
 import { openFreeze } from './freeze.ts'
@@ -42,9 +41,10 @@ import { type Clock, formatTime, systemClock } from './lib/clock.ts'
 import { type Random, systemRandom } from './lib/ids.ts'
 import { createLogger, type Logger } from './lib/log.ts'
 import { explainer } from './policy/explainer.ts'
+import { adoptKey, createRotation } from './rotate.ts'
 import { openLock, openReader, openStore } from './store/index.ts'
 
-export { createCaKeyFile }
+export { createCaKeyFile, openAuthority, readKeys }
 
 /** What a test may set in place of the real thing. The service sets none of them. */
 export interface Overrides {
@@ -64,6 +64,8 @@ export interface Accepted {
   readonly clock?: boolean
   /** The log ends before its newest checkpoint, and what it lost is lost. */
   readonly rollback?: boolean
+  /** The key that the configuration names signs from now on, whatever the log says of it. */
+  readonly caKey?: boolean
 }
 
 /** The whole service, ready to answer. */
@@ -130,9 +132,17 @@ export const build = async (
     const recent = await openRecent({ store, now: clock() })
 
     // The signature.
-    const authority = await openAuthority(config, { clock, ...overrides })
+    const keys = await openKeys({
+      config,
+      store,
+      clock,
+      logger,
+      signer: overrides.signer,
+      isAccepted: accepted.caKey === true,
+    })
+    const { authority, ring } = keys
     opened.push(() => authority.close())
-    if (tls !== undefined) checkDistinct(authority, tls.key)
+    if (tls !== undefined) checkDistinct(ring, tls.key)
 
     // On the record, before the first request.
     const metrics = createMetrics(config.metrics.listen !== undefined)
@@ -152,6 +162,7 @@ export const build = async (
     const evidence = await openEvidence({ config, store, logger, accepted })
     opened.push(() => evidence.close())
     await recordRollback({ config, evidence, log, clock })
+    if (keys.adopted !== undefined) await adoptKey({ log, clock, ring, key: keys.adopted })
     const time = formatTime(clock())
     const [newest] = await listEntries(store, { type: 'allow' }, 1)
     const setAside = accepted.clock === true && newest ? { setAside: newest.entry.time } : {}
@@ -174,15 +185,20 @@ export const build = async (
     opened.push(trusted.close)
 
     // Where it is trusted.
-    const { hosts, trust, enrol, provider, findRules } = await openHosts({
+    const { hosts, trust, hasApplied, enrol, provider, findRules } = await openHosts({
       config,
       store,
       log,
       watch,
-      authority,
+      ring,
       recent,
       clock: trusted.now,
       random,
+    })
+    const rotation = createRotation({
+      ...{ log, store, clock, ring, authority, hasApplied },
+      files: keys.files,
+      listHosts: hosts.list,
     })
     await evidence.start()
 
@@ -207,6 +223,8 @@ export const build = async (
       pool: createPool(providers),
       askers: createPool([...providers, provider]),
       authority,
+      ring,
+      rotation,
       log,
       evidence,
       copy,
@@ -280,36 +298,6 @@ export const build = async (
 /** The log for reading, while the service runs and after it has stopped. @throws `not_found` */
 export const openLog = (config: Config): Promise<Store> =>
   openReader(join(config.dataDir, 'postern.db'))
-
-/** The CA over the configured key; with its key file or agent, nothing of the log or the door. */
-export const openAuthority = async (
-  config: Config,
-  overrides: Pick<Overrides, 'clock' | 'signer'> = {},
-): Promise<Authority> => {
-  const { maxTtlSeconds, backdateSeconds } = config.ca
-  const signer = overrides.signer ?? (await openSigner(config))
-  const clock = overrides.clock ?? systemClock
-  try {
-    return await createAuthority({ signer, clock, maxTtlSeconds, backdateSeconds })
-  } catch (error) {
-    await signer.close()
-    throw error
-  }
-}
-
-const openSigner = async ({ ca }: Config): Promise<Signer> => {
-  if (ca.userKey.kind === 'file') {
-    const file = ca.userKeyPassphraseFile
-    const passphrase = file === undefined ? {} : { passphrase: await readSecret(file) }
-    return openFileSigner({ path: ca.userKey.path, ...passphrase })
-  }
-  if (ca.agentSocket === undefined) {
-    throw new AppError('invalid_config', 'ca.userKey is held by an ssh-agent, and none is named.', {
-      hint: 'set ca.agentSocket in postern.yaml, or SSH_AUTH_SOCK',
-    })
-  }
-  return openAgentSigner({ socket: ca.agentSocket, fingerprint: ca.userKey.fingerprint })
-}
 
 const openProviders = async (
   config: Config,

@@ -33,6 +33,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true }))
 
 const issuer = 'https://idp.example.com'
+const caKey = generateKeyPairSync('ed25519').privateKey
 const quiet = createLogger('error', { write: () => {} })
 const start = (changes: Partial<Config> = {}, overrides = {}) =>
   build(createTestConfig(dir, issuer, changes), {
@@ -43,7 +44,7 @@ const start = (changes: Partial<Config> = {}, overrides = {}) =>
   })
 /** On the real database, which starts a worker: only where the file itself is looked at. */
 const startOnDisk = () =>
-  build(createTestConfig(dir, issuer), { logger: quiet, signer: createMemorySigner() })
+  build(createTestConfig(dir, issuer), { logger: quiet, signer: createMemorySigner(caKey) })
 const isLocked = () => {
   try {
     openLock(join(dir, 'data', 'postern.lock')).close()

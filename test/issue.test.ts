@@ -81,7 +81,8 @@ const compose = (given: {
       return { text: 'ssh-ed25519-cert-v01@openssh.com AAAA', intent, ca: 'SHA256:ca' }
     },
     check: async () => ({ ok: true }),
-    add: async () => {},
+    add: async () => ({ fingerprint: 'SHA256:ca', publicKey: 'ssh-ed25519 AAAA' }),
+    has: () => true,
     prove: async () => {},
     drop: async () => {},
     close: async () => {},

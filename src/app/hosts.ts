@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import type { Log, Store } from '../audit/index.ts'
 import { listEntries } from '../audit/read.ts'
 import type { Recent } from '../audit/recent.ts'
-import type { Authority } from '../ca/index.ts'
+import { isTrusted, type KeyRing } from '../ca/index.ts'
 import type { Config } from '../config.ts'
 import { createFindRules, proofMillis, type Rules } from '../enrol/proof.ts'
 import { readRegistry } from '../enrol/read.ts'
 import { createEnrol, type Enrol } from '../enrol.ts'
-import type { Hosts, Trust } from '../hosts/index.ts'
+import type { Host, Hosts, Trust } from '../hosts/index.ts'
 import { createHosts } from '../hosts/list.ts'
 import { createTrust } from '../hosts/trust.ts'
 import { openTrustKey } from '../hosts/trust-key.ts'
@@ -27,6 +27,8 @@ export const findTrustKey = (config: Config): string => join(config.dataDir, 'tr
 export interface HostParts {
   readonly hosts: Hosts
   readonly trust: Trust
+  /** Whether the bundle a host says it has names what the entry of this number made known. */
+  readonly hasApplied: (host: Host, seq: number) => boolean
   readonly enrol: Enrol
   /** Who a host is that has just enrolled; for the asks that prove its login, and nothing else. */
   readonly provider: Provider
@@ -39,12 +41,12 @@ export const openHosts = async (given: {
   readonly store: Pick<Store, 'find' | 'findAfter'>
   readonly log: Log
   readonly watch: Pick<EnforcedPolicy, 'current' | 'since'>
-  readonly authority: Authority
+  readonly ring: KeyRing
   readonly recent: Pick<Recent, 'takePlace'>
   readonly clock: Clock
   readonly random: Random
 }): Promise<HostParts> => {
-  const { config, store, log, watch, authority, clock, random } = given
+  const { config, store, log, watch, ring, clock, random } = given
   const { publicUrl: issuer } = config
   const registry = await readRegistry(store)
   const isPinned = registry.hasInvited()
@@ -60,9 +62,13 @@ export const openHosts = async (given: {
     hosts,
     key,
     sources: {
-      listCaKeys: () => [authority.publicKey],
+      listCaKeys: () =>
+        ring
+          .list()
+          .filter(isTrusted)
+          .map(({ publicKey }) => publicKey),
       krl: () => emptyKrl,
-      version: watch.since,
+      version: () => Math.max(watch.since(), ring.version()),
     },
     hostVersion: registry.version,
     floor,
@@ -87,7 +93,9 @@ export const openHosts = async (given: {
       return (await store.find(filter, 1))[0]?.seq
     },
   })
-  return { hosts, trust, enrol, provider, findRules }
+  const hasApplied = ({ trustVersion }: Host, seq: number) =>
+    trustVersion !== undefined && trustVersion >= floor + seq
+  return { hosts, trust, hasApplied, enrol, provider, findRules }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Authority } from '../ca/index.ts'
+import type { KeyRing } from '../ca/index.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { encodeBase64 } from '../lib/bytes.ts'
@@ -25,9 +25,10 @@ export const readTls = ({ tls }: Config) => {
  * One key, one purpose: whoever breaks into TLS must not thereby sign certificates. Code:
  * `invalid_config`.
  */
-export const checkDistinct = (authority: Authority, tlsKey: string): void => {
+export const checkDistinct = (ring: KeyRing, tlsKey: string): void => {
   const blob = encodePublicKey(createPublicKey(tlsKey))
-  if (blob !== undefined && authority.publicKey.split(' ')[1] === encodeBase64(blob)) {
+  const base64 = blob && encodeBase64(blob)
+  if (ring.list().some(({ publicKey }) => publicKey.split(' ')[1] === base64)) {
     throw new AppError('invalid_config', 'The CA key is also the TLS key.', {
       hint: 'make a key of its own for the CA: postern init',
     })

@@ -90,6 +90,10 @@ const shapes: Readonly<Record<string, Shape>> = {
   'host-invite': { required: ['request', 'identity', 'invitation'], optional: ['policy'] },
   'host-enrol': { required: ['request', 'identity', 'host'], optional: ['policy'] },
   'host-remove': { required: ['request', 'identity', 'host'], optional: ['policy'] },
+  'ca-key': {
+    required: ['state', 'fingerprint', 'publicKey', 'place'],
+    optional: ['policy', 'request', 'identity', 'force'],
+  },
   rollback: { required: ['checkpoint', 'lost', 'expiredBy'], optional: ['policy'] },
 } satisfies Record<Entry['type'], Shape>
 

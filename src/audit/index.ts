@@ -1,4 +1,5 @@
 import type { HostEntry } from './host-entries.ts'
+import type { CaKeyEntry } from './key-entries.ts'
 import type { Filter, Store } from './store.ts'
 
 /** What every entry says, whatever its type. Times are RFC 3339 UTC; nothing secret is ever in one. */
@@ -230,6 +231,7 @@ export type Entry =
   | FreezeEntry
   | UnfreezeEntry
   | RollbackEntry
+  | CaKeyEntry
   | ReadEntry
   | HostEntry
 
@@ -302,4 +304,5 @@ export interface History {
 export type { Copy } from './copy.ts'
 export type { Inventory, InventoryItem } from './inventory.ts'
 export { certificateStatuses, formatItem } from './inventory.ts'
+export type { CaKeyEntry } from './key-entries.ts'
 export type { Filter, Store }

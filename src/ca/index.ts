@@ -2,12 +2,12 @@ import { AppError } from '../errors.ts'
 import { type Clock, toSeconds } from '../lib/clock.ts'
 import type { PublicKey } from '../ssh/keys.ts'
 import { checkIntent } from './check.ts'
-import type { KeyRing } from './rotation.ts'
+import type { KeyRing, RingKey } from './rotation.ts'
 import type { Signer } from './signer.ts'
 import { createSigningKey, type SigningKey } from './signing-key.ts'
 
 export { parsePublicKey } from '../ssh/keys.ts'
-export type { KeyHome, KeyRing, KeyState, RingKey } from './rotation.ts'
+export type { KeyRing, KeyState, RingKey, RingPlace } from './rotation.ts'
 export { hasSigned, isTrusted } from './rotation.ts'
 export type { PublicKey }
 
@@ -52,7 +52,9 @@ export interface Authority {
   /** A test signature of the active key, kept for 10 s, over a text that can be read as no certificate. */
   check(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
   /** Takes in a key that may become active; proved as at `createAuthority`. */
-  add(signer: Signer): Promise<void>
+  add(signer: Signer): Promise<Pick<RingKey, 'fingerprint' | 'publicKey'>>
+  /** Whether the key of this fingerprint is open. */
+  has(fingerprint: string): boolean
   /** Proves, by a signature, that a key can sign now. Codes: as `createAuthority`. */
   prove(fingerprint: string): Promise<void>
   /** Closes a key for good, once the certificates it is signing are signed. */
@@ -138,8 +140,10 @@ export const createAuthority = async (deps: {
       return proof.result
     },
     async add(signer: Signer) {
-      await add(signer)
+      const { fingerprint, publicKey } = await add(signer)
+      return { fingerprint, publicKey }
     },
+    has: (fingerprint: string) => keys.has(fingerprint),
     prove,
     async drop(fingerprint: string) {
       const key = keys.get(fingerprint)

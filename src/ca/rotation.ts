@@ -12,7 +12,7 @@ import { AppError } from '../errors.ts'
 export type KeyState = 'next' | 'active' | 'retired' | 'removed'
 
 /** Where the private half is kept: as `ca.userKey` says, in a file of dataDir, or in the ssh-agent. */
-export type KeyHome = 'config' | 'file' | 'agent'
+export type RingPlace = 'config' | 'file' | 'agent'
 
 /** A key of the ring, with nothing secret in it. */
 export interface RingKey {
@@ -20,17 +20,21 @@ export interface RingKey {
   readonly fingerprint: string
   /** `TYPE BASE64`, as in `TrustedUserCAKeys`. */
   readonly publicKey: string
-  readonly home: KeyHome
+  readonly place: RingPlace
   readonly state: KeyState
   /** When it came to this state: RFC 3339 UTC. */
   readonly since: string
-  /** When it was last active until; absent for one that has never signed, and for the active one. */
+  /** Until when it was active last; absent for one that has never signed, and for the first that does. */
   readonly signedUntil?: string
+  /** The number of the entry by which it came into the ring; 0 for the key that the log began with. */
+  readonly seq: number
 }
 
 /** A key comes to a state. Each is an entry of the log. */
-export interface Step extends Pick<RingKey, 'fingerprint' | 'publicKey' | 'home' | 'state'> {
+export interface Step extends Pick<RingKey, 'fingerprint' | 'publicKey' | 'place' | 'state'> {
   readonly time: string
+  /** The number of its entry. */
+  readonly seq: number
   /** Past what the ring would refuse: an admin has said so. */
   readonly isForced: boolean
 }
@@ -40,6 +44,8 @@ export interface KeyRing {
   /** Every key there has ever been, oldest first; `isTrusted` tells which of them count. */
   list(): readonly RingKey[]
   active(): RingKey
+  /** The number of the newest entry that changed it; 0 where none has. */
+  version(): number
   /** Code: `not_found` */
   find(fingerprint: string): RingKey
 }
@@ -71,7 +77,10 @@ const refusals = {
 } as const satisfies Record<KeyState | 'new', string>
 
 /** Refuses what the states do not allow. Code: `ca_key_conflict` */
-export const checkStep = (keys: readonly RingKey[], step: Step): void => {
+export const checkStep = (
+  keys: readonly RingKey[],
+  step: Pick<Step, 'fingerprint' | 'state' | 'isForced'>,
+): void => {
   const key = keys.find(({ fingerprint }) => fingerprint === step.fingerprint)
   const from = key?.state ?? 'new'
   const sources: readonly string[] = reachedFrom[step.state]
@@ -89,13 +98,13 @@ export const checkStep = (keys: readonly RingKey[], step: Step): void => {
  */
 export const applyStep = (keys: readonly RingKey[], step: Step): readonly RingKey[] => {
   checkStep(keys, step)
-  const { fingerprint, publicKey, home, state, time } = step
+  const { fingerprint, publicKey, place, state, time, seq } = step
   const others = keys.map((key): RingKey => {
     if (key.fingerprint === fingerprint) return move(key, state, time)
     return key.state === 'active' && state === 'active' ? move(key, 'next', time) : key
   })
   const isNew = others.every((key) => key.fingerprint !== fingerprint)
-  return isNew ? [...others, { fingerprint, publicKey, home, state, since: time }] : others
+  return isNew ? [...others, { fingerprint, publicKey, place, state, since: time, seq }] : others
 }
 
 const move = (key: RingKey, state: KeyState, time: string): RingKey => ({
@@ -105,30 +114,27 @@ const move = (key: RingKey, state: KeyState, time: string): RingKey => ({
   ...(key.state === 'active' ? { signedUntil: time } : {}),
 })
 
-/** A ring that steps can be applied to, by the one who puts them on record. */
+/** A ring that can be set anew, by the one who puts its steps on record. */
 export interface ChangingRing extends KeyRing {
-  /** Code: `ca_key_conflict` */
-  apply(step: Step): void
+  set(keys: readonly RingKey[], version: number): void
 }
 
 /** A ring of these keys, one of which is active. */
-export const createRing = (initial: readonly RingKey[]): ChangingRing => {
+export const createRing = (initial: readonly RingKey[], newest = 0): ChangingRing => {
   let keys = initial
+  let version = newest
   return Object.freeze({
     list: () => keys,
     active: () => findActive(keys),
+    version: () => version,
     find(fingerprint: string) {
       const key = keys.find((one) => one.fingerprint === fingerprint)
-      if (key === undefined) {
-        throw new AppError(
-          'not_found',
-          `${fingerprint} is no key of this CA: see its list of keys.`,
-        )
-      }
-      return key
+      if (key !== undefined) return key
+      throw new AppError('not_found', `${fingerprint} is no key of this CA: see its list of keys.`)
     },
-    apply(step: Step) {
-      keys = applyStep(keys, step)
+    set(changed: readonly RingKey[], newest: number) {
+      keys = changed
+      version = newest
     },
   })
 }

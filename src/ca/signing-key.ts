@@ -68,6 +68,14 @@ export const createSigningKey = (given: {
   })
 }
 
+/** What a signer's key is known by. Code: `invalid_config` for a key that may be no CA's. */
+export const describeSigner = (
+  signer: Pick<Signer, 'publicKey' | 'algorithm'>,
+): Pick<SigningKey, 'fingerprint' | 'publicKey'> => {
+  const key = decodeIssuer(signer)
+  return { fingerprint: key.fingerprint, publicKey: formatPublicKey(key) }
+}
+
 const makeKey = 'postern init makes a CA key; or: ssh-keygen -t ed25519 -f CA_KEY'
 
 const decodeIssuer = (signer: Pick<Signer, 'publicKey' | 'algorithm'>): PublicKey => {

@@ -13,6 +13,7 @@ const types = [
   'freeze',
   'unfreeze',
   'rollback',
+  'ca-key',
   'read',
 ]
 

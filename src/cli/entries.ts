@@ -52,6 +52,8 @@ const describe = (entry: Entry): string => {
       return `${entry.host.name}, as ${entry.host.logins.join(', ')}`
     case 'host-remove':
       return entry.host.name
+    case 'ca-key':
+      return `CA key ${entry.fingerprint} is ${entry.state}`
     case 'rollback':
       return `entries ${entry.lost.from} to ${entry.lost.to} are lost`
   }

@@ -8,7 +8,8 @@ import { auditReconcile } from './commands/audit-reconcile.ts'
 import { auditExport, auditSearch } from './commands/audit-search.ts'
 import { auditKey, auditVerify } from './commands/audit-verify.ts'
 import { backup } from './commands/backup.ts'
-import { caShow } from './commands/ca.ts'
+import { caList, caShow } from './commands/ca.ts'
+import { caActivate, caNext, caRemove, caRetire } from './commands/ca-steps.ts'
 import { certList, certShow } from './commands/cert.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { helpCommand } from './commands/help.ts'
@@ -34,6 +35,11 @@ export const commands: readonly Command[] = [
   serve,
   init,
   caShow,
+  caList,
+  caNext,
+  caActivate,
+  caRetire,
+  caRemove,
   policyCheck,
   policyTest,
   policyPin,
@@ -66,7 +72,7 @@ export const commands: readonly Command[] = [
 
 /** The groups that a command's first word names. */
 const groups: Readonly<Record<string, string>> = {
-  ca: 'the CA key',
+  ca: 'the keys of the CA',
   policy: 'the policy files',
   cert: 'the certificates that were issued',
   audit: 'the log; also while the service runs',

@@ -138,6 +138,9 @@ const hints: { readonly [code in Code]?: string } = {
   invalid_token: 'write a current token into the file that POSTERN_TOKEN_FILE names',
   idp_unavailable: 'on the server itself, without --url, no identity provider is asked',
   role_required: 'on the server itself, without --url, no role is asked for',
+  ca_key_conflict: 'postern ca list',
+  hosts_behind: 'all the same: postern ca activate --force',
+  certificates_alive: 'for a key that others may hold: postern ca remove FINGERPRINT --force',
   audit_unavailable: 'make room on the disk of dataDir, then run this again',
 }
 

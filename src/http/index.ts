@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Copy, Evidence, History, Inventory, Log } from '../audit/index.ts'
-import type { Authority } from '../ca/index.ts'
+import type { Authority, KeyRing } from '../ca/index.ts'
 import type { Enrol } from '../enrol.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
@@ -13,6 +13,7 @@ import type { Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Problem } from '../lib/yaml.ts'
 import type { Explainer, Policy } from '../policy/index.ts'
+import type { Rotation } from '../rotate.ts'
 import { type Authenticate, createAuthenticate, readCredentials } from './authentication.ts'
 import type { Bindings, HttpContext, HttpEnv } from './context.ts'
 import { answerProblem, toAppError } from './errors.ts'
@@ -41,6 +42,7 @@ import { createCheckRole, createFindRoles } from './roles.ts'
 import { createAuditListRoute } from './routes/audit-list.ts'
 import { createCheckpointRoute, createProofRoute } from './routes/audit-proofs.ts'
 import { createUserCaRoute } from './routes/ca.ts'
+import { createKeyListRoute, createKeyRoutes } from './routes/ca-keys.ts'
 import { createCertificateListRoute } from './routes/certificate-list.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
 import { createDocsRoute } from './routes/docs.ts'
@@ -66,6 +68,8 @@ export interface HttpDeps {
   /** The same, and hosts that have just enrolled: for asks alone. */
   readonly askers: Pool
   readonly authority: Authority
+  readonly ring: KeyRing
+  readonly rotation: Rotation
   readonly log: Log
   readonly evidence: Evidence
   readonly copy: Copy | undefined
@@ -135,7 +139,9 @@ export const createHttp = (deps: HttpDeps): Http => {
     createCertificateListRoute({ ...deps, findRoles, checkRole }),
     whoamiRoute,
     createProvidersRoute(deps.loginProviders),
-    createUserCaRoute(deps.authority),
+    createUserCaRoute(deps.ring),
+    createKeyListRoute(deps.ring),
+    ...createKeyRoutes(deps.rotation),
     createExplainRoute({ ...deps, checkRole }),
     createPolicyRoute(deps),
     createFreezeRoute(deps.freeze),

@@ -1,5 +1,5 @@
 import type { Copy, Evidence, Log } from '../audit/index.ts'
-import type { Authority } from '../ca/index.ts'
+import type { Authority, KeyRing } from '../ca/index.ts'
 import type { Freeze } from '../freeze.ts'
 import type { Pool } from '../identity/index.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -27,6 +27,9 @@ const keptMillis = { own: 1_000, providers: 10_000 } as const
 
 const notReloaded =
   'The policy files as they are now do not load, and the last good policy stays in force: run `postern policy check`.'
+
+const closedKey =
+  'A next CA key cannot be opened: put it back, then `postern ca activate`, or `postern ca retire` and `remove` it.'
 
 const hideReason = ({ name, ok }: { readonly name: string; readonly ok: boolean }) => ({ name, ok })
 
@@ -69,12 +72,13 @@ const keep = <T>(millis: number, monotonic: () => number, load: () => Promise<T>
 
 /**
  * The answer of `/readyz`: `unavailable` where the signer or the log is missing or the clock may be
- * wrong, `degraded` where a provider is missing or the newest checkpoint could not be kept or the log's copy is behind, where the policy files no longer load, and while
+ * wrong, `degraded` where a provider or a next CA key is missing or the newest checkpoint could not be kept or the log's copy is behind, where the policy files no longer load, and while
  * issuing is frozen: then the door must stay open, to say who froze it and to let them lift it. Never
  * rejects, and takes at most 5 s.
  */
 export const createReadiness = (deps: {
   readonly authority: Authority
+  readonly ring: KeyRing
   readonly log: Log
   readonly evidence: Evidence
   /** The log's copy, where one is configured. */
@@ -112,7 +116,11 @@ export const createReadiness = (deps: {
   const listStates = () => {
     const problems = deps.listPolicyProblems()
     const since = deps.freeze.find()?.since
+    const isOpen = deps.ring
+      .list()
+      .every(({ state, fingerprint }) => state !== 'next' || authority.has(fingerprint))
     return [
+      ...(isOpen ? [] : [{ name: 'keys', ok: false, reason: closedKey }]),
       problems.length === 0
         ? { name: 'policy', ok: true }
         : { name: 'policy', ok: false, reason: notReloaded },

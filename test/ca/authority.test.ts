@@ -88,6 +88,7 @@ describe('the authority', () => {
       'close',
       'drop',
       'fingerprint',
+      'has',
       'prove',
       'publicKey',
     ])

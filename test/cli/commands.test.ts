@@ -16,9 +16,13 @@ describe('postern ca show', () => {
     writeFileSync(file, stdout)
     const fingerprint = runTool('ssh-keygen', ['-lf', file]).split(' ')[1]
     const [publicKey, comment] = stdout.split('\n')
-    expect(comment).toBe(`# ${fingerprint}`)
+    expect(comment).toBe(`# ${fingerprint} active`)
     const json = await runCli(['ca', 'show', '--json'], { cwd })
-    expect(JSON.parse(json.stdout)).toEqual({ publicKey, fingerprint })
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      publicKey,
+      fingerprint,
+      keys: [{ publicKey, fingerprint, state: 'active' }],
+    })
   })
 
   test('refuses a key file others may read, by its exit code too (ATTACKS 61)', async () => {

@@ -38,6 +38,7 @@ describe('every route', () => {
       [
         "/v1/identity-providers",
         "/v1/ca/user.pub",
+        "/v1/ca/keys",
         "/v1/hosts/{name}/trust",
         "/v1/audit/checkpoint",
         "/healthz",

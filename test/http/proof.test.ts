@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import { build } from '../../src/app.ts'
 import { createMemorySigner } from '../../src/ca/signers/memory.ts'
@@ -51,7 +52,9 @@ const refused = {
 
 describe('a rule that requires a proof', () => {
   test('is met by one, once, and the entry holds its hash; also after a restart [ATTACKS 15, 16]', async () => {
-    const service = await startTestApp({ policies })
+    const caKey = generateKeyPairSync('ed25519').privateKey
+    const overrides = { signer: createMemorySigner(caKey) }
+    const service = await startTestApp({ policies, overrides })
     try {
       expect(await readProblem(await service.ask('maya', { publicKey }))).toEqual({
         status: 403,
@@ -76,7 +79,7 @@ describe('a rule that requires a proof', () => {
 
       await service.app.close()
       const again = await build(service.config, {
-        signer: createMemorySigner(),
+        signer: createMemorySigner(caKey),
         logger: createLogger('silent'),
       })
       try {

@@ -1,9 +1,10 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { constants, type FileHandle, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { constants, type FileHandle, mkdir, open } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import sshpk from 'sshpk'
 import { AppError } from '../../errors.ts'
 import { isEqual } from '../../lib/bytes.ts'
+import { formatFingerprint } from '../../ssh/keys.ts'
 import { encodePublicKey } from '../../ssh/native.ts'
 import type { Signer } from '../signer.ts'
 import { createMemorySigner } from './memory.ts'
@@ -130,11 +131,45 @@ const parseOpenSsh = (text: string, path: string, passphrase: string | undefined
 }
 
 /**
- * Makes a CA key: ed25519, PKCS#8 PEM, mode 0600, on the disk when this resolves. `invalid_config`
- * where something of that name exists: a CA key is never overwritten.
+ * Makes a CA key: ed25519, PKCS#8 PEM, mode 0600, on the disk when this resolves; with a passphrase
+ * encrypted by it (PBES2, AES-256). `invalid_config` where something of that name exists: a CA key is
+ * never overwritten.
  */
-export const createCaKeyFile = async (path: string): Promise<void> => {
+export const createCaKeyFile = async (path: string): Promise<void> =>
+  writeKeyFile(path, generateKeyPairSync('ed25519').privateKey)
+
+/** Makes such a key in a directory, which is made too, under the name that `formatKeyName` gives it. */
+export const createNamedKeyFile = async (given: {
+  readonly directory: string
+  readonly passphrase?: string
+}): Promise<Signer> => {
+  const { directory, passphrase } = given
   const { privateKey } = generateKeyPairSync('ed25519')
+  const signer = createMemorySigner(privateKey)
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw refuse('The CA key file cannot be written.', `ls -ld ${dirname(directory)}`, cause)
+  }
+  const name = formatKeyName(formatFingerprint(signer.publicKey))
+  await writeKeyFile(join(directory, name), privateKey, passphrase)
+  return signer
+}
+
+/** The name of a key's file: the first 16 characters of its fingerprint, none of them a slash. */
+export const formatKeyName = (fingerprint: string): string =>
+  fingerprint
+    .slice('SHA256:'.length, 'SHA256:'.length + 16)
+    .replace(/\+/g, '-')
+    .replace(/\//g, '_')
+
+const writeKeyFile = async (
+  path: string,
+  privateKey: KeyObject,
+  passphrase?: string,
+): Promise<void> => {
+  const encryption = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase }
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8', ...encryption })
   let file: FileHandle
   try {
     file = await open(path, 'wx', 0o600)
@@ -145,7 +180,7 @@ export const createCaKeyFile = async (path: string): Promise<void> => {
       : refuse('The CA key file cannot be written.', `ls -ld ${dirname(path)}`, cause)
   }
   try {
-    await file.writeFile(privateKey.export({ format: 'pem', type: 'pkcs8' }))
+    await file.writeFile(pem)
     await file.sync()
   } finally {
     await file.close()

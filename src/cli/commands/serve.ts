@@ -18,6 +18,10 @@ export const serve: Command = {
       flags: '--accept-rollback',
       summary: 'the log ends before its newest checkpoint, and what it has lost is lost',
     },
+    {
+      flags: '--accept-ca',
+      summary: 'sign with the key of ca.userKey, although the log names another as active',
+    },
   ],
   async run(context, _argument, options) {
     closeProcess()
@@ -31,6 +35,7 @@ export const serve: Command = {
     const accepted = {
       clock: options['acceptClock'] === true,
       rollback: options['acceptRollback'] === true,
+      caKey: options['acceptCa'] === true,
     }
     const app = await build(config, {}, accepted)
     const stopped = waitForSignal()
