@@ -44,7 +44,8 @@ export const readAsks = async function* (
   }
 }
 
-const toAsk = ({ seq, entry }: LoggedEntry): readonly LoggedAsk[] => {
+/** The ask of an entry, where it tells of one that a policy can decide again. */
+export const toAsk = ({ seq, entry }: LoggedEntry): readonly LoggedAsk[] => {
   if (entry.type !== 'allow' && entry.type !== 'deny' && entry.type !== 'error') return []
   const { identity, ask } = entry
   if (identity === undefined || ask === undefined) return []

@@ -21,12 +21,14 @@ import { policyExplain } from './commands/policy-explain.ts'
 import { policyPin } from './commands/policy-pin.ts'
 import { policyReplay } from './commands/policy-replay.ts'
 import { policyTest } from './commands/policy-test.ts'
+import { reach } from './commands/reach.ts'
 import { ready } from './commands/ready.ts'
 import { schemasCommand } from './commands/schemas.ts'
 import { serve } from './commands/serve.ts'
 import { ssh } from './commands/ssh.ts'
 import { sshConfig } from './commands/ssh-config.ts'
 import { systemd } from './commands/systemd.ts'
+import { whoCan } from './commands/who-can.ts'
 import { whoami } from './commands/whoami.ts'
 import { createOutput, type Output, type Sink } from './output.ts'
 
@@ -50,6 +52,8 @@ export const commands: readonly Command[] = [
   unfreeze,
   certList,
   certShow,
+  whoCan,
+  reach,
   auditList,
   auditShow,
   auditSearch,

@@ -64,7 +64,8 @@ export const diffPolicies = (before: Loaded, after: Loaded): PolicyDiff => {
   }
 }
 
-const listEntries = ({ policy, sources, names }: Loaded) => [
+/** Every `who` and `except` of a policy: all that its people are told apart by. */
+export const listEntries = ({ policy, sources, names }: Loaded) => [
   ...policy.rules.flatMap((rule) => [...rule.people, ...(rule.kind === 'deny' ? rule.spared : [])]),
   ...roles.flatMap((role) => listRole({ sources, names }, role)),
 ]

@@ -59,21 +59,32 @@ export const formatMembership = (asked: MembershipQuestion): string => {
 const maxCombinations = 64
 
 /**
- * Decides a stored ask by another policy, from what stands in its entry alone. Where an answer of
- * GitHub's is missing, all that it could have been are tried: only if they agree is the verdict known.
+ * Every way in which GitHub could have answered what a policy asks about a person, as far as the log
+ * tells; none where they are too many to try. `missing` are the questions whose answer is not known.
  */
-export const decideAgain = (policy: Policy, stored: StoredAsk): Verdict => {
+export const listMemberships = (
+  policy: Policy,
+  stored: Pick<StoredAsk, 'identity' | 'ask' | 'at' | 'lookUps'>,
+): { readonly all: readonly Memberships[]; readonly missing: readonly string[] } => {
   const { identity, ask, at } = stored
   const questions = policy.listQuestions(identity, ask, at)
   const choices = questions.map((question) => listAnswers(policy, question, stored))
   const count = choices.reduce((product, list) => product * list.length, 1)
   const missing = questions.filter((_, at) => (choices[at]?.length ?? 0) > 1).map(formatMembership)
-  const unknown: Verdict = { kind: 'unknown', missing: missing.join(', ') }
-  if (count > maxCombinations) return unknown
+  if (count > maxCombinations) return { all: [], missing }
+  const all = Array.from({ length: count }, (_, at) => joinAnswers(questions, pick(choices, at)))
+  return { all, missing }
+}
 
+/**
+ * Decides a stored ask by another policy, from what stands in its entry alone. Where an answer of
+ * GitHub's is missing, all that it could have been are tried: only if they agree is the verdict known.
+ */
+export const decideAgain = (policy: Policy, stored: StoredAsk): Verdict => {
+  const { all, missing } = listMemberships(policy, stored)
+  const unknown: Verdict = { kind: 'unknown', missing: missing.join(', ') }
   let verdict: Verdict | undefined
-  for (let at = 0; at < count; at++) {
-    const memberships = joinAnswers(questions, pick(choices, at))
+  for (const memberships of all) {
     const one = judge(policy.evaluate({ ...stored, memberships }), stored)
     if (one.kind === 'unknown') return one
     if (verdict !== undefined && !isSame(verdict, one)) return unknown
@@ -124,7 +135,7 @@ const unlisted = '\u0000'
 const listAnswers = (
   policy: Policy,
   question: MembershipQuestion,
-  { identity, lookUps }: StoredAsk,
+  { identity, lookUps }: Pick<StoredAsk, 'identity' | 'lookUps'>,
 ): readonly Answer[] => {
   const stored = lookUps.get(formatMembership(question))
   if (stored?.isActive === false) return [{ isActive: false }]

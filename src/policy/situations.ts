@@ -44,10 +44,8 @@ export const listPlaces = (
   const { regions, isWhole } = listRegions(patterns, (index) => focus.has(index), 'host')
 
   const whens = listWhens(rules)
-  const whenOf = new Map(whens.map((when, at) => [JSON.stringify(when), at]))
   const instants = listInstants(whens)
-  const findWhen = ({ shape: { when } }: Rule) =>
-    when === undefined ? undefined : (whenOf.get(JSON.stringify(when)) as number)
+  const findWhen = createFindWhen(whens)
 
   let isAll = isWhole
   const order = new Map(rules.map((rule, at) => [rule, at]))
@@ -57,14 +55,9 @@ export const listPlaces = (
     )
     const logins = listLogins(here, isChanged)
     isAll &&= logins.isWhole
-    return logins.logins.flatMap(({ login, words }): readonly Place[] => {
+    return logins.logins.flatMap(({ login, words }) => {
       const speaking = here.filter((rule) => mayName(rule, login))
-      const times = Map.groupBy(instants.keys(), (at) =>
-        speaking.map((rule) => holds(findWhen(rule), instants[at] as Instant)).join(),
-      )
-      return [...times.values()].flatMap((list) => {
-        const instant = instants[list[0] as number] as Instant
-        const now = speaking.filter((rule) => holds(findWhen(rule), instant))
+      return listTimes(speaking, instants, findWhen).flatMap(([list, now]): readonly Place[] => {
         if (!now.some((rule) => isChanged.has(rule))) return []
         const situation = {
           login,
@@ -76,6 +69,51 @@ export const listPlaces = (
     })
   })
   return { places, regions, patterns, focus, whens, instants, isWhole: isAll }
+}
+
+/** The one place of a host and a login, with the rules that name the host, in their order. */
+export const listPlacesAt = (rules: readonly Rule[], host: string, login: string): Places => {
+  const speaking = rules.filter((rule) => mayName(rule, login))
+  const whens = listWhens(speaking)
+  const instants = listInstants(whens)
+  const region = { witness: host, matches: [0] }
+  const times = listTimes(speaking, instants, createFindWhen(whens))
+  return {
+    places: times.map(([list, now]) => ({
+      region,
+      login,
+      instants: list,
+      situation: { login, before: [], after: now },
+    })),
+    regions: [region],
+    patterns: [{ text: host, crossDots: false }],
+    focus: new Set([0]),
+    whens,
+    instants,
+    isWhole: true,
+  }
+}
+
+/** The instants, by the rules that hold at them. */
+const listTimes = (
+  speaking: readonly Rule[],
+  instants: readonly Instant[],
+  findWhen: (rule: Rule) => number | undefined,
+): readonly (readonly [readonly number[], readonly Rule[]])[] => {
+  const times = Map.groupBy(instants.keys(), (at) =>
+    speaking.map((rule) => holds(findWhen(rule), instants[at] as Instant)).join(),
+  )
+  return [...times.values()].map((list) => {
+    const instant = instants[list[0] as number] as Instant
+    return [list, speaking.filter((rule) => holds(findWhen(rule), instant))]
+  })
+}
+
+/** Finds the number of a rule's `when`. */
+const createFindWhen = (whens: readonly When[]) => {
+  const whenOf = new Map(whens.map((when, at) => [JSON.stringify(when), at]))
+  return ({ shape: { when } }: Rule) =>
+    when === undefined ? undefined : (whenOf.get(JSON.stringify(when)) as number)
 }
 
 const holds = (when: number | undefined, instant: Instant): boolean =>
