@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readProblem, startTestApp, type TestApp } from '../app.ts'
-import { formatRolePolicy } from './admin.ts'
+import { formatRolePolicy, sendLocal } from './admin.ts'
 
 const policies = (issuer: string) => ({
   ...formatRolePolicy(issuer),
@@ -131,6 +131,36 @@ describe('POST /v1/explain', () => {
     [{ login: 'deploy' }, 'invalid_request'],
   ])('refuses %j', async (body, code) => {
     expect(await readProblem(await explain('maya', body))).toMatchObject({ status: 400, code })
+  })
+})
+
+describe('through the admin socket', () => {
+  let local: TestApp
+  beforeAll(async () => {
+    local = await startTestApp({ policies })
+    await local.app.listen()
+  })
+  afterAll(() => local.close())
+
+  test('an admin asks about anybody without a token, and is told all of it', async () => {
+    const who = { oidc: { issuer: local.issuer.issuer, subject: 'u-77' } }
+    const body = { ...database, who, from: '192.0.2.7' }
+    const answer = await sendLocal(local, 'POST', '/v1/explain', { body })
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { decision: 'allow', rule: { name: 'database', file: 'b.yaml', line: 2 } },
+    })
+  })
+
+  test('it must be said about whom', async () => {
+    expect(await sendLocal(local, 'POST', '/v1/explain', { body: database })).toMatchObject({
+      status: 400,
+      body: {
+        code: 'invalid_request',
+        detail:
+          'Here it must be said about whom: add "who", as {"github": {"id": …, "teams": […]}} or {"oidc": {"issuer": …, "subject": …}}.',
+      },
+    })
   })
 })
 

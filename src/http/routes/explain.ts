@@ -1,11 +1,11 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../../errors.ts'
-import type { Caller } from '../../identity/index.ts'
 import { parseAddress } from '../../lib/address.ts'
 import { type Clock, formatTime } from '../../lib/clock.ts'
 import { formatDuration } from '../../lib/duration.ts'
 import type { Explainer, Policy, Preview, Question } from '../../policy/index.ts'
 import { checkShape, type MemberErrors, readJson } from '../body.ts'
+import type { HttpContext } from '../context.ts'
 import { answerJson } from '../errors.ts'
 import type { CheckRole } from '../roles.ts'
 import { askMistakes, askSchema, parseAsk } from './certificates.ts'
@@ -118,7 +118,7 @@ const formatPreview = (preview: Preview | undefined) => {
 
 /**
  * `POST /v1/explain`: why an ask would be answered as it would be. Anybody about themselves; the role
- * admin about anybody, and in full. It changes nothing, so it is no entry; only that somebody asked
+ * admin, and without a token whoever comes through the admin socket, about anybody and in full. It changes nothing, so it is no entry; only that somebody asked
  * about others without the role is.
  */
 export const createExplainRoute = (deps: {
@@ -129,22 +129,28 @@ export const createExplainRoute = (deps: {
 }): IdentityRoute => {
   const { explainer, checkRole } = deps
 
-  /** Who the question is about: somebody who is described, or the caller. */
-  const findPerson = async (
-    caller: Caller,
-    who: unknown,
-    policy: Policy,
-    { ask, at }: Pick<Question, 'ask' | 'at'>,
-  ): Promise<Pick<Question, 'identity' | 'memberships'>> => {
-    const { identity } = caller
-    if (who === undefined) {
-      const questions = policy.listQuestions(identity, ask, at)
-      return { identity, memberships: await caller.findMemberships(questions) }
-    }
+  const readDescribed = (who: unknown, at: Date) => {
     const person = explainer.readPerson(who, at)
     if (person.ok) return person
     throw new AppError(mistakes.who.code, mistakes.who.message, {
       detail: person.problems.join('; '),
+    })
+  }
+
+  /** Everything, about anybody: for the role admin. */
+  const explainInFull = (c: HttpContext, question: Question): Response => {
+    const { decision, certificate, rules, advice } = explainer.explain(
+      deps.currentPolicy(),
+      question,
+    )
+    const { kind, rule } = decision
+    return answerJson(c, 200, {
+      decision: kind,
+      ...(rule === undefined ? {} : { rule }),
+      ...(decision.kind === 'deny' ? { code: decision.code, reason: decision.reason } : {}),
+      rules,
+      advice,
+      ...formatPreview(certificate),
     })
   }
 
@@ -201,40 +207,49 @@ export const createExplainRoute = (deps: {
     ],
     async handle(c, caller) {
       const body = checkShape(questionSchema, await readJson(c), mistakes)
-      const { who, at: time, from, proof } = body
-      const ask = parseAsk(body)
-      const isForAdmin = who !== undefined || time !== undefined || from !== undefined
+      const isForAdmin = [body.who, body.at, body.from].some((member) => member !== undefined)
+      const { who, ...question } = parseQuestion(body, deps.clock())
       if (isForAdmin) await checkRole(c, caller, 'admin')
-      const policy = deps.currentPolicy()
-      const at = time === undefined ? deps.clock() : new Date(time)
-      const question = {
-        ...(await findPerson(caller, who, policy, { ask, at })),
-        ask,
-        at,
+      const { address } = c.get('facts')
+      if (who !== undefined) {
         // Nobody knows from where somebody else would ask.
-        ...(from === undefined && who !== undefined
-          ? {}
-          : { address: from ?? c.get('facts').address }),
-        hasProof: proof === true,
+        return explainInFull(c, { ...question, ...readDescribed(who, question.at) })
       }
-      if (!isForAdmin) {
-        const { certificate, rules, ...told } = explainer.explainToCaller(policy, question)
-        return answerJson(c, 200, {
-          ...told,
-          rules: rules.map(({ rule, ...trace }) => ({ rule: { name: rule }, ...trace })),
-          ...formatPreview(certificate),
-        })
-      }
-      const { decision, certificate, rules, advice } = explainer.explain(policy, question)
-      const { kind, rule } = decision
+      const policy = deps.currentPolicy()
+      const { identity } = caller
+      const asked = policy.listQuestions(identity, question.ask, question.at)
+      const memberships = await caller.findMemberships(asked)
+      const own = { address, ...question, identity, memberships }
+      if (isForAdmin) return explainInFull(c, own)
+      const { certificate, rules, ...told } = explainer.explainToCaller(policy, own)
       return answerJson(c, 200, {
-        decision: kind,
-        ...(rule === undefined ? {} : { rule }),
-        ...(decision.kind === 'deny' ? { code: decision.code, reason: decision.reason } : {}),
-        rules,
-        advice,
+        ...told,
+        rules: rules.map(({ rule, ...trace }) => ({ rule: { name: rule }, ...trace })),
         ...formatPreview(certificate),
       })
     },
+    async handleLocal(c) {
+      const body = checkShape(questionSchema, await readJson(c), mistakes)
+      const { who, ...question } = parseQuestion(body, deps.clock())
+      // A local admin is nobody that a rule could name.
+      if (who === undefined) throw new AppError(mistakes.who.code, whoMissing)
+      return explainInFull(c, { ...question, ...readDescribed(who, question.at) })
+    },
+  }
+}
+
+const whoMissing = `Here it must be said about whom: add "who", as {"github": {"id": …, "teams": […]}} or {"oidc": {"issuer": …, "subject": …}}.`
+
+const parseQuestion = (
+  body: z.output<typeof questionSchema>,
+  now: Date,
+): Omit<Question, 'identity' | 'memberships'> & { readonly who: unknown } => {
+  const { who, at, from, proof } = body
+  return {
+    who,
+    ask: parseAsk(body),
+    at: at === undefined ? now : new Date(at),
+    ...(from === undefined ? {} : { address: from }),
+    hasProof: proof === true,
   }
 }

@@ -38,6 +38,8 @@ export interface IdentityRoute extends RouteBase {
   /** Whether a host that has just enrolled is a caller too: for the ask that proves its login. */
   readonly takesEnrolment?: true
   handle(c: HttpContext, caller: Caller): Promise<Response> | Response
+  /** What it answers a local admin, who has no token; without it one is asked for there too. */
+  handleLocal?(c: HttpContext): Promise<Response> | Response
 }
 
 /** Open to the token of an invitation, which the use case redeems; to no other, and to no identity. */
