@@ -18,7 +18,12 @@ export interface LoadedPolicy {
 /** How many problems of a policy that does not load an entry names. */
 const maxProblems = 20
 
-const optionsOf = ({ ca }: Config) => ({ maxTtlSeconds: ca.maxTtlSeconds })
+const root = 0
+
+const optionsOf = ({ ca }: Config) => ({
+  maxTtlSeconds: ca.maxTtlSeconds,
+  owners: [root, process.geteuid?.() ?? root],
+})
 
 /** Loads the policy of the configuration. Code: `invalid_policy`, naming every problem. */
 export const loadConfigured = async (config: Config, logger: Logger): Promise<LoadedPolicy> => {

@@ -8,29 +8,53 @@ import { sortProblems } from './sources.ts'
 const maxFileBytes = 1024 * 1024
 const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\.yaml$/
 
+export interface LoadOptions extends PolicyOptions {
+  /**
+   * User ids that may own what is decided by; whoever owns a file can write it. Where they are absent
+   * nobody's files are refused: a laptop's `policy check` decides nothing.
+   */
+  readonly owners?: readonly number[]
+}
+
 /**
  * Reads the `*.yaml` directly in a directory as one policy. Never throws for what it finds there:
  * a directory or file that can't be read is a problem like any other.
  */
 export const loadPolicy = async (
   directory: string,
-  options: PolicyOptions = {},
+  { owners, ...options }: LoadOptions = {},
 ): Promise<PolicyResult> => {
   const fail = (message: string): PolicyResult => ({
     ok: false,
     problems: [{ file: directory, line: 1, column: 1, message }],
   })
   let entries: readonly Dirent[]
+  const cautions: Problem[] = []
+  /** What is wrong with whoever may write there; what may be meant is a caution. */
+  const findFault = (found: Stats, file: string): string | undefined => {
+    if (owners !== undefined && isSharedWithGroup(found)) {
+      cautions.push({ file, line: 1, column: 1, message: groupWrites(found) })
+    }
+    return findForeign(found, owners)
+  }
   try {
     entries = await readdir(directory, { withFileTypes: true })
-    if (isForeign(await stat(directory))) return fail(`${foreign}: chmod o-w`)
+    const fault = findFault(await stat(directory), directory)
+    if (fault !== undefined) return fail(fault)
   } catch (cause) {
     return fail(
       `the policy directory can't be read (${codeOf(cause)}); create it, or mend policyDir`,
     )
   }
   const names = entries.map(({ name }) => name)
-  return parseNamed(names, (name) => readPolicyFile(join(directory, name)), options)
+  const result = await parseNamed(
+    names,
+    (name) => readPolicyFile(join(directory, name), (found) => findFault(found, name)),
+    options,
+  )
+  return result.ok
+    ? { ...result, warnings: [...sortProblems(cautions), ...result.warnings] }
+    : result
 }
 
 /**
@@ -59,21 +83,39 @@ export const parseNamed = async (
 }
 
 /** The bytes, or what is wrong. Links are followed: a mounted directory is often made of them. */
-const readPolicyFile = async (path: string): Promise<Uint8Array | string> => {
+const readPolicyFile = async (
+  path: string,
+  findFault: (found: Stats) => string | undefined,
+): Promise<Uint8Array | string> => {
   try {
     const found = await stat(path)
     if (!found.isFile()) return 'is not a file; move it away'
     if (found.size > maxFileBytes) return 'the file is larger than 1 MiB; split it'
-    if (isForeign(found)) return `${foreign}: chmod o-w`
+    const fault = findFault(found)
+    if (fault !== undefined) return fault
     return await readFile(path)
   } catch (cause) {
     return `can't be read (${codeOf(cause)})`
   }
 }
 
-const foreign = 'anyone on this machine may write here, and so grant themselves anything'
+const findForeign = (
+  { mode, uid }: Stats,
+  owners: readonly number[] | undefined,
+): string | undefined => {
+  if ((mode & 0o002) !== 0) {
+    return 'anyone on this machine may write here, and so grant themselves anything: chmod o-w'
+  }
+  if (owners === undefined || owners.includes(uid)) return undefined
+  return `belongs to the user ${uid}, who is neither root nor the service's own and may grant themselves anything: chown root`
+}
 
-const isForeign = ({ mode }: Stats): boolean => (mode & 0o002) !== 0
+/** Many systems give each user a group of their own, of the same number: nobody else is in it. */
+const isSharedWithGroup = ({ mode, uid, gid }: Stats): boolean =>
+  (mode & 0o020) !== 0 && gid !== 0 && gid !== uid
+
+const groupWrites = ({ gid }: Stats): string =>
+  `everybody in the group ${gid} may write here, and so grant themselves anything: chmod g-w, unless that is meant`
 
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'

@@ -2,8 +2,8 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Problem } from '../lib/yaml.ts'
 import type { Policy } from './index.ts'
-import { loadPolicy } from './load.ts'
-import type { PolicyOptions, PolicyResult } from './parse.ts'
+import { type LoadOptions, loadPolicy } from './load.ts'
+import type { PolicyResult } from './parse.ts'
 
 /** The policy in force, kept up with its files. */
 export interface Watch {
@@ -30,10 +30,7 @@ export interface Opened {
   readonly signature: string
 }
 
-export const openPolicy = async (
-  directory: string,
-  options: PolicyOptions = {},
-): Promise<Opened> => {
+export const openPolicy = async (directory: string, options: LoadOptions = {}): Promise<Opened> => {
   const signature = await readSignature(directory)
   return { result: await loadPolicy(directory, options), signature }
 }
@@ -56,7 +53,7 @@ const maxReads = 5
  */
 export const watchPolicy = (given: {
   readonly directory: string
-  readonly options: PolicyOptions
+  readonly options: LoadOptions
   /** In force, from files that looked so. */
   readonly policy: Policy
   readonly signature: string
@@ -169,7 +166,7 @@ const unrecorded = (directory: string): Problem =>
   about(directory, 'the new policy cannot be recorded in the log, and waits until it can')
 
 /**
- * All by which a change of the files shows, links followed: another inode, size, mode or time. A
+ * All by which a change of the files shows, links followed: another inode, owner, size, mode or time. A
  * change of the content alone, within the file system's clock tick, does not show by itself.
  */
 const readSignature = async (directory: string): Promise<string> => {
@@ -186,10 +183,10 @@ const readSignature = async (directory: string): Promise<string> => {
 const describe = async (path: string, name: string): Promise<string> => {
   const found = await stat(path, { bigint: true }).catch(codeOf)
   if (typeof found === 'string') return `${name} ${found}`
-  const { dev, ino, mode, size, mtimeNs, ctimeNs } = found
+  const { dev, ino, mode, uid, size, mtimeNs, ctimeNs } = found
   // Files that are no policy come and go in a directory, and change its times.
   return name === ''
-    ? `${dev} ${ino} ${mode}`
+    ? `${dev} ${ino} ${mode} ${uid}`
     : `${name} ${dev} ${ino} ${mode} ${size} ${mtimeNs} ${ctimeNs}`
 }
 

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -458,6 +458,40 @@ describe('a policy directory', () => {
       'DIR:1:1: anyone on this machine may write here, and so grant themselves anything: chmod o-w',
     ])
   })
+
+  // ATTACKS 156
+  test('is refused to a service for what belongs to somebody else', async () => {
+    await write('a.yaml', rules(rule('a')))
+    const { uid } = await stat(join(directory, 'a.yaml'))
+    const words = `belongs to the user ${uid}, who is neither root nor the service's own and may grant themselves anything: chown root`
+    const readAs = async (...owners: readonly number[]) =>
+      formatResult(await loadPolicy(directory, { owners })).map((line) =>
+        line.replace(directory, 'DIR'),
+      )
+    expect(await readAs(uid + 1)).toEqual([`DIR:1:1: ${words}`])
+    expect(await readAs(uid + 1, uid)).toEqual(['1 rules'])
+    expect(await read()).toEqual(['1 rules'])
+  })
+
+  // Only root may give a file to another group.
+  test.skipIf(process.getuid?.() !== 0)(
+    'warns a service of a group that may write, unless it is the owner’s own',
+    async () => {
+      await write('a.yaml', rules(rule('a')))
+      const path = join(directory, 'a.yaml')
+      await chmod(path, 0o664)
+      const { uid } = await stat(path)
+      const warningsOf = async (group: number) => {
+        await chown(path, uid, group)
+        const result = await loadPolicy(directory, { owners: [uid] })
+        return result.ok ? result.warnings.map(formatProblem) : undefined
+      }
+      expect(await warningsOf(uid)).toEqual([])
+      expect(await warningsOf(4711)).toEqual([
+        'a.yaml:1:1: everybody in the group 4711 may write here, and so grant themselves anything: chmod g-w, unless that is meant',
+      ])
+    },
+  )
 
   test('is refused for a file too large to be one, without reading it [ATTACKS 138]', async () => {
     await write('a.yaml', new Uint8Array(5 * 1024 * 1024))
