@@ -117,7 +117,11 @@ export const formatChange = (change: Change): string => {
   const { kind, people, hosts, logins, role, when, unless = [], differences = [] } = change
   const who = people.join('; ')
   const rule = change.after ?? change.before
-  const by = rule === undefined ? '' : ` [${rule.name}, ${rule.file}:${rule.line}]`
+  // Another rule decides now: an admin looks for what it is where that one was.
+  const { before, after } = change
+  const isOther = before !== undefined && after !== undefined && before.name !== after.name
+  const instead = isOther ? `, in place of ${before.name}` : ''
+  const by = rule === undefined ? '' : ` [${rule.name}, ${rule.file}:${rule.line}${instead}]`
   const where = [
     `on ${hosts.join(', ')}`,
     ...(when === undefined ? [] : [when]),

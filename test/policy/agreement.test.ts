@@ -7,65 +7,14 @@ import { explain } from '../../src/policy/explain.ts'
 import { explainToCaller } from '../../src/policy/explain-caller.ts'
 import type { Decision, Grant, Policy } from '../../src/policy/index.ts'
 import { createMatcher } from '../../src/policy/match.ts'
-import type { PolicyResult } from '../../src/policy/parse.ts'
 import { compareVerdict, decideAgain, type StoredAsk } from '../../src/policy/replay.ts'
-import { anyEdit, anyQuestion, plainPolicy } from './arbitraries.ts'
-import { parse } from './kit.ts'
-import { decideNaively, type NaiveMap, type NaiveQuestion } from './naive.ts'
+import { anyEdit, anyQuestion } from './arbitraries.ts'
+import { decideShell, isWider, load, simplify } from './compare.ts'
+import { decideNaively, type NaiveQuestion } from './naive.ts'
 
 /** 200 pairs of policies with 50 asks each are 10,000 of both. */
 const pairs = 200
 const asksEach = 50
-
-type Loaded = Extract<PolicyResult, { readonly ok: true }>
-
-const load = (file: NaiveMap): Loaded => {
-  const result = parse(JSON.stringify(file))
-  if (!result.ok) throw new Error(JSON.stringify(result.problems))
-  return result
-}
-
-/** A decision in the words of the naive evaluator. */
-const simplify = (decision: Decision) => {
-  if (decision.kind === 'deny') {
-    const { kind, code, rule } = decision
-    return { kind, code, ...(rule === undefined ? {} : { rule: rule.name }) }
-  }
-  const { ttlSeconds, principals, extensions, criticalOptions } = decision.grant
-  const command = criticalOptions['force-command']
-  return {
-    kind: decision.kind,
-    rule: decision.rule.name,
-    grant: {
-      ttlSeconds,
-      principals,
-      extensions: Object.keys(extensions).sort(),
-      ...(command === undefined ? {} : { command }),
-    },
-  }
-}
-
-/** A shell runs any command: who may have it, and names a command in vain, is not refused for less. */
-const decideShell = (policy: Policy, question: NaiveQuestion): Decision => {
-  const decision = policy.evaluate(question)
-  const { command, ...ask } = question.ask
-  const isVain = decision.kind === 'deny' && decision.code === 'policy_denied'
-  return isVain && command !== undefined ? policy.evaluate({ ...question, ask }) : decision
-}
-
-/** Whether the second decision gives anything that the first does not. */
-const isWider = (before: Decision, after: Decision): boolean => {
-  if (after.kind === 'deny') return false
-  if (before.kind === 'deny') return true
-  const [old, now] = [before.grant, after.grant]
-  return (
-    now.ttlSeconds > old.ttlSeconds ||
-    now.principals.some((one) => !old.principals.includes(one)) ||
-    Object.keys(now.extensions).some((one) => !Object.hasOwn(old.extensions, one)) ||
-    (old.criticalOptions['force-command'] !== undefined &&
-      now.criticalOptions['force-command'] !== old.criticalOptions['force-command'])
-  )
-}
 
 const pickGrant = ({ ttlSeconds, principals, extensions, criticalOptions }: Grant) => ({
   ttlSeconds,
@@ -179,73 +128,5 @@ describe('evaluate, explain, diff and replay agree, on 10,000 random policies an
   test('and the asks were worth asking', () => {
     expect(asked).toBeGreaterThanOrEqual(pairs * asksEach)
     for (const count of [allowed, changed, known]) expect(count).toBeGreaterThan(asked / 100)
-  })
-})
-
-// Where rules ask or grant differently, a rule that is gone may let a wider one behind it decide
-// (DESIGN.md section 5: the first that is found decides). Then `diff` says so, as shown above.
-describe('of rules that all ask and grant the same', () => {
-  const rulesOf = (file: NaiveMap) => file['rules'] as readonly NaiveMap[]
-  const without = (file: NaiveMap, at: number): NaiveMap => ({
-    ...file,
-    rules: rulesOf(file).filter((_, index) => index !== at),
-  })
-  const some = fc.array(anyQuestion, { minLength: 20, maxLength: 20 })
-
-  const expectNotWider = (
-    before: NaiveMap,
-    after: NaiveMap,
-    questions: readonly NaiveQuestion[],
-  ) => {
-    const [old, now] = [load(before), load(after)]
-    expect(diffPolicies(old, now).widens).toBe(false)
-    for (const question of questions) {
-      expect(isWider(old.policy.evaluate(question), now.policy.evaluate(question))).toBe(false)
-    }
-  }
-
-  test('one that allows and is gone never widens', () => {
-    fc.assert(
-      fc.property(plainPolicy, fc.nat(), some, (file, number, questions) => {
-        const allows = [...rulesOf(file).keys()].filter(
-          (at) => !('deny' in (rulesOf(file)[at] ?? {})),
-        )
-        fc.pre(allows.length > 0)
-        expectNotWider(file, without(file, allows[number % allows.length] as number), questions)
-      }),
-      { numRuns: 100 },
-    )
-  })
-
-  test('an entry that is gone, of who in one that allows or of except, never widens', () => {
-    fc.assert(
-      fc.property(plainPolicy, fc.nat(), some, (file, number, questions) => {
-        const places = rulesOf(file).flatMap((rule, at) => {
-          const key = 'deny' in rule ? 'except' : 'who'
-          const entries = (rule[key] ?? []) as readonly NaiveMap[]
-          return [...entries.keys()].map((index) => ({
-            at,
-            key,
-            index,
-            isLast: entries.length === 1,
-          }))
-        })
-        const place = places[number % places.length]
-        fc.pre(place !== undefined && !(place.isLast && place.key === 'who'))
-        const { at, key, index, isLast } = place as (typeof places)[number]
-        const rules = rulesOf(file).map((rule, one) => {
-          if (one !== at) return rule
-          const { [key]: entries, ...rest } = rule
-          return isLast
-            ? rest
-            : { ...rest, [key]: (entries as readonly NaiveMap[]).toSpliced(index, 1) }
-        })
-        const left = { ...file, rules }
-        // A login by a claim needs somebody with claims.
-        fc.pre(parse(JSON.stringify(left)).ok)
-        expectNotWider(file, left, questions)
-      }),
-      { numRuns: 100 },
-    )
   })
 })

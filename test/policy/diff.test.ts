@@ -155,6 +155,19 @@ describe('diff says in words', () => {
     })
     expect(formatChange(one as NonNullable<typeof one>)).toMatch(/ \[dev, policy\.yaml:2\]$/)
   })
+
+  test('which rule it is in place of which, where another one decides now', () => {
+    const shell = { ttl: '5m' }
+    const setup = { ...shell, commands: { setup: '/bin/setup' } }
+    const [one] = diff(
+      rules(rule('setup', setup), rule('shell', shell)),
+      rules(rule('shell', shell)),
+    ).changes
+    expect(one).toMatchObject({ kind: 'grant', direction: 'wider' })
+    expect(formatChange(one as NonNullable<typeof one>)).toMatch(
+      / \(wider\) \[shell, policy\.yaml:2, in place of setup\]$/,
+    )
+  })
 })
 
 describe('what widens', () => {

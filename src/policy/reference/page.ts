@@ -72,7 +72,21 @@ that loads. \`postern policy check\` says what is wrong in a policy, and what ma
 Durations are a whole number and a unit: \`90s\`, \`15m\`, \`1h\`, \`1d\`. Entries of a list are
 alternatives; keys of one entry all hold. Everything is compared whole, but for the patterns of hosts,
 and of logins in rules that deny. There are no regular expressions, and no anchors, aliases, merge keys or
-tags of YAML.`
+tags of YAML.
+
+## What a change can widen
+
+The first rule that speaks of somebody decides, and what it requires is met or refused: the next one is not
+tried. So of rules for the same people, host and login the strictest stands first; \`postern policy check\`
+names rules that cross.
+
+- A rule or an entry of \`who\` that is taken out never lets anybody be what, where or when no rule of
+  before let them be. It can still widen: where a later rule speaks of the same people, host and login, that
+  one decides then, with its own \`require\`, \`ttl\`, \`commands\` and \`extensions\`. \`postern policy diff\`
+  says so: \`… (wider) [shell, web.yaml:9, in place of setup]\`.
+- To shut somebody out whatever else is there, write a rule that denies: these are read first, wherever they
+  stand, and one more of them never widens anything.
+- An entry of \`except\` that is taken out denies more, and never widens.`
 
 /** The keys that must be there, by the title of their map. */
 const findRequired = (node: unknown): ReadonlyMap<string, ReadonlySet<string>> => {
