@@ -1,6 +1,8 @@
-import type { Document, Node, YAMLMap } from 'yaml'
-import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { aliasRefused, maxDepth, type Path, readNodes, tagRefused } from './yaml-nodes.ts'
+
+export type { Path }
 
 /** Something wrong in a file, where, and what to write instead. */
 export interface Problem {
@@ -11,8 +13,6 @@ export interface Problem {
   readonly column: number
   readonly message: string
 }
-
-export type Path = readonly (string | number)[]
 
 /** A parsed YAML file: plain data, and where each part of it stands. */
 export interface YamlFile {
@@ -29,8 +29,6 @@ export type YamlResult =
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 const maxBytes = 1024 * 1024
-const maxNodes = 200_000
-const maxDepth = 32
 
 export const formatProblem = ({ file, line, column, message }: Problem): string =>
   `${file}:${line}:${column}: ${message}`
@@ -95,7 +93,7 @@ export const parseYaml = (file: string, bytes: Uint8Array): YamlResult => {
   if (yaml?.explicit === true || Object.keys(tags ?? {}).some((name) => name !== '!!')) {
     report(0, 'directives ("%YAML", "%TAG") are not read; leave the line out')
   }
-  checkNodes(document, report)
+  const { value, findOffset, findKeyOffset } = readNodes(document, report)
   if (reported.size > 0) {
     const problems = [...reported.values()]
     return { ok: false, problems: problems.sort((a, b) => a.line - b.line || a.column - b.column) }
@@ -104,18 +102,12 @@ export const parseYaml = (file: string, bytes: Uint8Array): YamlResult => {
     ok: true,
     yaml: {
       file,
-      value: document.toJS({ maxAliasCount: 0 }) as unknown,
-      locate: (path) => at(findNode(document, path)?.range?.[0] ?? 0),
-      locateKey: (path) => at(findKey(document, path)?.range?.[0] ?? 0),
+      value,
+      locate: (path) => at(findOffset(path)),
+      locateKey: (path) => at(findKeyOffset(path)),
     },
   }
 }
-
-/** Also what an unquoted `*.example.com` is to YAML. */
-const aliasRefused =
-  'aliases are not read; write the value out, and put text that starts with "*" in quotes'
-
-const tagRefused = 'tags are not read; leave it out'
 
 const explain = (code: string, message: string): string => {
   switch (code) {
@@ -150,68 +142,6 @@ const findDeep = (text: string): { line: number; column: number } | undefined =>
     if (lead > maxDepth * 8) return { line, column: lead + 1 }
   }
   return undefined
-}
-
-const checkNodes = (
-  document: Document,
-  report: (offset: number, message: string) => void,
-): void => {
-  let nodes = 0
-  visit(document, (_key, node, path) => {
-    if (++nodes > maxNodes) {
-      report(0, `the file has more than ${maxNodes} values; split it`)
-      return visit.BREAK
-    }
-    if (path.length > maxDepth * 3) {
-      report(0, `nested deeper than ${maxDepth} levels`)
-      return visit.BREAK
-    }
-    if (!isNode(node)) return undefined
-    if (isMap(node)) checkKeys(node, report)
-    const offset = node.range?.[0] ?? 0
-    if (isAlias(node)) report(offset, aliasRefused)
-    else if (node.anchor !== undefined) report(offset, 'anchors are not read; write the value out')
-    // The parser gives untagged nodes no tag, but explicit ones theirs, also the standard `!!str`.
-    if (node.tag !== undefined) report(offset, tagRefused)
-    return undefined
-  })
-}
-
-const checkKeys = (map: YAMLMap, report: (offset: number, message: string) => void): void => {
-  const known = new Set<string>()
-  for (const { key } of map.items) {
-    const offset = isNode(key) ? (key.range?.[0] ?? 0) : 0
-    if (!isScalar(key) || typeof key.value !== 'string') {
-      report(offset, 'a key must be a string; put it in quotes')
-      continue
-    }
-    const name = key.value
-    if (known.has(name)) report(offset, 'the key stands here twice; keep one')
-    if (name === '<<') report(offset, 'merge keys are not read; write the values out')
-    if (['__proto__', 'constructor', 'prototype'].includes(name)) {
-      report(offset, `"${name}" is no key of ours`)
-    }
-    known.add(name)
-  }
-}
-
-const findNode = (document: Document, path: Path): Node | undefined => {
-  let node: unknown = document.contents
-  for (const step of path) {
-    const next: unknown = isNode(node) && 'get' in node ? node.get(step, true) : undefined
-    if (!isNode(next)) break
-    node = next
-  }
-  return isNode(node) ? node : undefined
-}
-
-const findKey = (document: Document, path: Path): Node | undefined => {
-  const parent = findNode(document, path.slice(0, -1))
-  const name = path.at(-1)
-  if (isMap(parent)) {
-    for (const { key } of parent.items) if (isScalar(key) && key.value === name) return key
-  }
-  return parent
 }
 
 /**

@@ -47,10 +47,12 @@ export const listRegions = (
     if (matches.some(isFocused)) regions.set(matches.join(), { witness, matches })
   }
   const wild = [...patterns.keys()].filter((index) => isPattern((patterns[index] as Pattern).text))
+  const outlines = patterns.map(outlineOf)
   let left = maxSteps
   for (const index of wild.filter(isFocused)) {
     const pattern = patterns[index] as Pattern
-    const near = wild.filter((other) => canMeet(pattern, patterns[other] as Pattern))
+    const outline = outlineOf(pattern)
+    const near = wild.filter((other) => canMeet(outline, outlines[other] as Outline))
     const search = { patterns, index, near, exact, grammar, maxSteps: left }
     const found = followApart(search)
     for (const region of found.regions) {
@@ -63,29 +65,35 @@ export const listRegions = (
   return { regions: [...regions.values()], isWhole: true }
 }
 
-/**
- * Whether two patterns could match the same name, as far as can be told at once: by how they begin
- * and end, and how many dots they take. It may say so of two that cannot, and never the reverse.
- */
-export const canMeet = (a: Pattern, b: Pattern): boolean => {
-  const [start, otherStart] = [headOf(a), headOf(b)]
-  const [end, otherEnd] = [tailOf(a), tailOf(b)]
-  if (!start.startsWith(otherStart) && !otherStart.startsWith(start)) return false
-  if (!end.endsWith(otherEnd) && !otherEnd.endsWith(end)) return false
-  const [dots, otherDots] = [countDots(a), countDots(b)]
-  if (dots !== undefined && otherDots !== undefined) return dots === otherDots
-  // The one takes any number of dots, its own at least.
-  const [fixed, open] = dots === undefined ? [otherDots, a] : [dots, b]
-  return fixed === undefined || open.text.split('.').length - 1 <= fixed
+/** How the names of a pattern begin and end, and how many dots they have. */
+export interface Outline {
+  readonly head: string
+  readonly tail: string
+  readonly minDots: number
+  /** Infinite where a wildcard takes dots. */
+  readonly maxDots: number
 }
 
-const headOf = ({ text }: Pattern): string => /^[^*?]*/.exec(text)?.[0] ?? ''
+export const outlineOf = ({ text, crossDots }: Pattern): Outline => {
+  const dots = text.split('.').length - 1
+  const isOpen = isPattern(text) && (crossDots || text === '*')
+  return {
+    head: /^[^*?]*/.exec(text)?.[0] ?? '',
+    tail: /[^*?]*$/.exec(text)?.[0] ?? '',
+    minDots: dots,
+    maxDots: isOpen ? Number.POSITIVE_INFINITY : dots,
+  }
+}
 
-const tailOf = ({ text }: Pattern): string => /[^*?]*$/.exec(text)?.[0] ?? ''
-
-/** How many dots a name must have; undefined where a wildcard takes some. */
-const countDots = ({ text, crossDots }: Pattern): number | undefined =>
-  crossDots || text === '*' ? undefined : text.split('.').length - 1
+/**
+ * Whether two patterns could match the same name, as far as their outlines tell. It may say so of two
+ * that cannot, and never the reverse.
+ */
+export const canMeet = (a: Outline, b: Outline): boolean =>
+  a.minDots <= b.maxDots &&
+  b.minDots <= a.maxDots &&
+  (a.head.startsWith(b.head) || b.head.startsWith(a.head)) &&
+  (a.tail.endsWith(b.tail) || b.tail.endsWith(a.tail))
 
 interface Search {
   readonly patterns: readonly Pattern[]

@@ -70,11 +70,16 @@ const parseWindow = (
   return { start: Number(hour) * 60 + Number(minute), end }
 }
 
+/** Those that were found to be zones: asking takes longer than reading a rule. */
+const zones = new Set<string>()
+
 const isZone = (text: string): boolean => {
+  if (zones.has(text)) return true
   // Intl takes offsets too, which know nothing of summer time.
   if (!/^[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/.test(text)) return false
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: text })
+    zones.add(text)
     return true
   } catch {
     return false

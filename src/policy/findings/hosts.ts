@@ -1,5 +1,5 @@
 import { findNearest } from '../../lib/nearest.ts'
-import { createMatcher } from '../match.ts'
+import { createHostIndex } from '../match.ts'
 import type { Entry } from '../sources.ts'
 import type { HostShape } from '../values.ts'
 import type { Ground, Remark } from './ground.ts'
@@ -47,18 +47,59 @@ const warn = (
   advice: string,
 ): Remark => ({ entry, path, level: 'warning', code, message, advice })
 
-/** What a pattern misses only because `*` takes no dot: the rest of the name. */
-const findMissedTail = (pattern: string, hosts: readonly string[]): string | undefined => {
-  const matches = createMatcher(pattern, { crossDots: false })
-  const labels = pattern.split('.').length
-  return hosts
-    .map((host) => host.split('.'))
-    .find((parts) => parts.length > labels && matches(parts.slice(0, labels).join('.')))
-    ?.slice(labels)
-    .join('.')
+/** A host that a pattern misses only because `*` takes no dot, and the rest of its name. */
+interface Missed {
+  readonly host: string
+  readonly tail: string
 }
 
-const explainMissed = (pattern: string, tail: string, host: string): readonly [string, string] => [
+/** By pattern, of each the first: looked up by the hosts, for there may be very many patterns. */
+const findMissed = (
+  patterns: readonly string[],
+  hosts: readonly string[],
+): ReadonlyMap<string, Missed> => {
+  const found = new Map<string, Missed>()
+  for (const [labels, list] of Map.groupBy(new Set(patterns), (text) => text.split('.').length)) {
+    const find = createHostIndex(
+      list.map((pattern) => [pattern]),
+      { crossDots: false },
+    )
+    for (const host of hosts) {
+      const parts = host.split('.')
+      if (parts.length <= labels) continue
+      for (const index of find(parts.slice(0, labels).join('.'))) {
+        const pattern = list[index] as string
+        if (!found.has(pattern)) found.set(pattern, { host, tail: parts.slice(labels).join('.') })
+      }
+    }
+  }
+  return found
+}
+
+/** The patterns that match any of the hosts. */
+const findMatching = (
+  written: readonly Written[],
+  hosts: readonly string[],
+): ReadonlySet<Written> => {
+  const found = new Set<Written>()
+  for (const crossDots of [true, false]) {
+    const find = createHostIndex(
+      written.map((one) =>
+        typeof one.shape === 'string' && one.crossDots === crossDots ? [one.shape] : [],
+      ),
+      { crossDots },
+    )
+    for (const host of hosts) for (const index of find(host)) found.add(written[index] as Written)
+  }
+  return found
+}
+
+const listTexts = (written: readonly Written[]): readonly string[] =>
+  written.flatMap(({ shape, crossDots }) =>
+    crossDots || typeof shape !== 'string' || shape === '*' ? [] : [shape],
+  )
+
+const explainMissed = (pattern: string, { host, tail }: Missed): readonly [string, string] => [
   `${pattern} does not match ${host}: "*" takes no dot`,
   `write ${pattern}.${tail}`,
 ]
@@ -68,11 +109,12 @@ const listUnknownHosts = (
   written: readonly Written[],
 ): readonly Remark[] => {
   const known = hosts.map(({ name }) => name)
+  const matching = findMatching(written, known)
+  const missed = findMissed(listTexts(written), known)
   return written.flatMap((one) => {
     const { shape, crossDots } = one
-    if (typeof shape !== 'string') return []
-    if (known.some(createMatcher(shape, { crossDots }))) return []
-    const tail = crossDots ? undefined : findMissedTail(shape, known)
+    if (typeof shape !== 'string' || matching.has(one)) return []
+    const { host, tail } = (crossDots ? undefined : missed.get(shape)) ?? {}
     const isName = !/[*?]/.test(shape)
     const nearest = findNearest(shape.replace(/[*?]/g, ''), known)
     const advice =
@@ -81,10 +123,7 @@ const listUnknownHosts = (
         : isName && nearest !== undefined
           ? `did you mean ${nearest}?`
           : 'mend it, or add the hosts it means to the list "hosts"'
-    const example =
-      tail === undefined
-        ? ''
-        : `, not even ${known.find((name) => name.endsWith(`.${tail}`) && findMissedTail(shape, [name]) !== undefined)}`
+    const example = host === undefined ? '' : `, not even ${host}`
     return [
       warn(one, 'unknown-host', `${shape} matches no host of the list "hosts"${example}`, advice),
     ]
@@ -103,14 +142,13 @@ const listShortPatterns = ({ sources }: Ground, written: readonly Written[]): re
     ...sources.tests.map(({ shape }) => shape.ask.host),
   ]
   const elsewhere = [...new Set(names)].slice(0, maxEvidence)
+  const short = listTexts(written).filter((text) => !text.includes('.'))
+  const missed = findMissed(short, elsewhere)
   return written.flatMap((one) => {
     const { shape, crossDots } = one
-    if (crossDots || typeof shape !== 'string' || shape === '*' || shape.includes('.')) return []
-    const tail = findMissedTail(shape, elsewhere)
-    if (tail === undefined) return []
-    const host = elsewhere.find((name) => findMissedTail(shape, [name]) !== undefined)
-    if (host === undefined) return []
-    return [warn(one, 'short-pattern', ...explainMissed(shape, tail, host))]
+    const found = crossDots || typeof shape !== 'string' ? undefined : missed.get(shape)
+    if (found === undefined) return []
+    return [warn(one, 'short-pattern', ...explainMissed(shape as string, found))]
   })
 }
 

@@ -1,34 +1,38 @@
-import { canMeet } from '../regions.ts'
+import { canMeet, type Outline, outlineOf } from '../regions.ts'
 import type { Leaf, Looked } from './ground.ts'
 
-/** Rules by their index, in as many sets as they were found in. */
+/** Rules by their index, ascending, in as many sets as they were found in. */
 type Buckets = readonly ReadonlySet<number>[]
 
 /**
- * Of many rules: which of them could name the same people on the same host, by their index, ascending.
- * It may answer too many and never too few; ten thousand rules stay quick, since no two are compared.
+ * Of many rules: which of those before one could name the same people on the same host, by their index,
+ * ascending. It may answer too many and never too few; ten thousand rules stay quick, since no two
+ * are compared.
  */
 export const createNeighbours = (
   rules: readonly Looked[],
-): ((looked: Looked) => readonly number[]) => {
+): ((index: number) => readonly number[]) => {
   const findByHost = createHostBuckets(rules.map(({ rule }) => rule.hosts))
   const findByPerson = createPersonBuckets(rules.map(({ who }) => who.flat()))
+  const outlines = rules.map(listOutlines)
   const count = (buckets: Buckets) => buckets.reduce((sum, { size }) => sum + size, 0)
-  return (looked) => {
+  return (index) => {
+    const looked = rules[index] as Looked
+    const own = outlines[index] as readonly Outline[]
     const byPerson = findByPerson(looked.who.flat())
+    const isFew = count(byPerson) <= maxCandidates
+    const byHost = isFew ? [] : findByHost(looked.rule.hosts)
+    const [few, many] =
+      isFew || count(byPerson) <= count(byHost) ? [byPerson, byHost] : [byHost, byPerson]
     const found = new Set<number>()
-    if (count(byPerson) <= maxCandidates) {
-      for (const bucket of byPerson) for (const index of bucket) found.add(index)
-    } else {
-      const byHost = findByHost(looked.rule.hosts)
-      const [few, many] = count(byHost) < count(byPerson) ? [byHost, byPerson] : [byPerson, byHost]
-      for (const bucket of few) {
-        for (const index of bucket) if (many.some((other) => other.has(index))) found.add(index)
+    for (const bucket of few) {
+      for (const other of bucket) {
+        if (other >= index) break
+        if (found.has(other) || !mayShareHost(own, outlines[other] as readonly Outline[])) continue
+        if (isFew || many.some((set) => set.has(other))) found.add(other)
       }
     }
-    return [...found]
-      .filter((index) => mayShareHost(looked, rules[index] as Looked))
-      .sort((a, b) => a - b)
+    return [...found].sort((a, b) => a - b)
   }
 }
 
@@ -37,14 +41,12 @@ const maxCandidates = 500
 /** More pairs of patterns than this are not worth a look: the answer may be too many. */
 const maxPairs = 64
 
-const mayShareHost = (one: Looked, other: Looked): boolean => {
-  const [patterns, others] = [listPatterns(one), listPatterns(other)]
-  if (patterns.length * others.length > maxPairs) return true
-  return patterns.some((pattern) => others.some((another) => canMeet(pattern, another)))
-}
+const mayShareHost = (own: readonly Outline[], others: readonly Outline[]): boolean =>
+  own.length * others.length > maxPairs ||
+  own.some((outline) => others.some((other) => canMeet(outline, other)))
 
-const listPatterns = ({ rule }: Looked) =>
-  rule.hosts.map((text) => ({ text, crossDots: rule.kind === 'deny' }))
+const listOutlines = ({ rule }: Looked): readonly Outline[] =>
+  rule.hosts.map((text) => outlineOf({ text, crossDots: rule.kind === 'deny' }))
 
 const insert = (map: Map<string, Set<number>>, key: string, index: number): void => {
   const known = map.get(key)
@@ -95,10 +97,13 @@ const createPersonBuckets = (
   const all = new Set(lists.keys())
   return (leaves) => {
     if (leaves.includes('everyone')) return [all]
+    // Whoever asks for a thing has it too, so what is asked for here is looked up once.
+    const asked = new Set(leaves.flatMap(listAsked))
+    const more = ['everyone', ...leaves.flatMap(listHad)].filter((key) => !asked.has(key))
     return [
       ...new Set([
-        ...['everyone', ...leaves.flatMap(listHad)].flatMap((key) => byAsked.get(key) ?? []),
-        ...leaves.flatMap(listAsked).flatMap((key) => byHad.get(key) ?? []),
+        ...more.flatMap((key) => byAsked.get(key) ?? []),
+        ...[...asked].flatMap((key) => byHad.get(key) ?? []),
       ]),
     ]
   }

@@ -13,9 +13,7 @@ export const listShadows = (ground: Ground): readonly Remark[] => {
   const { rules } = ground
   const findNeighbours = createNeighbours(rules)
   return rules.flatMap((looked, index) => {
-    const earlier = findNeighbours(looked)
-      .filter((other) => other < index)
-      .map((other) => rules[other] as Looked)
+    const earlier = findNeighbours(index).map((other) => rules[other] as Looked)
     if (looked.rule.hosts.length === 0) {
       return [never(looked, 'no known host has what its hosts ask for', 'name other hosts')]
     }
@@ -74,12 +72,15 @@ const findCover = (looked: Looked, by: Looked): Cover | undefined => {
   const logins = looked.rule.shape.logins.map((login) => isLoginWithin(looked, login, by))
   if (!logins.includes(true)) return undefined
   const hosts = looked.hosts.map((patterns) =>
-    patterns.every(
-      (pattern) => findUncovered('host', globsOf(looked, [pattern]), [globsOf(by)]) === undefined,
-    ),
+    patterns.every((pattern) => isHostWithin(looked, pattern, by)),
   )
   return hosts.includes(true) ? { by, who, hosts, logins } : undefined
 }
+
+/** Of nearly all pairs one name shows that it is not so, and no other is looked for. */
+const isHostWithin = (looked: Looked, pattern: string, by: Looked): boolean =>
+  createListMatcher(by)(pattern.replace(/[*?]/g, 'a')) &&
+  findUncovered('host', globsOf(looked, [pattern]), [globsOf(by)]) === undefined
 
 type Login = AllowShape['logins'][number]
 
