@@ -41,6 +41,7 @@ import { type Clock, formatTime, systemClock } from './lib/clock.ts'
 import { type Random, systemRandom } from './lib/ids.ts'
 import { createLogger, type Logger } from './lib/log.ts'
 import { explainer } from './policy/explainer.ts'
+import { openRevoke } from './revoke.ts'
 import { adoptKey, createRotation } from './rotate.ts'
 import { openLock, openReader, openStore } from './store/index.ts'
 
@@ -183,6 +184,7 @@ export const build = async (
       },
     })
     opened.push(trusted.close)
+    const revoke = await openRevoke({ log, store, clock, trustedClock: trusted.now })
 
     // Where it is trusted.
     const { hosts, trust, hasApplied, enrol, provider, findRules } = await openHosts({
@@ -191,6 +193,7 @@ export const build = async (
       log,
       watch,
       ring,
+      revoke,
       recent,
       clock: trusted.now,
       random,
@@ -208,6 +211,7 @@ export const build = async (
     const issue = createIssue({
       findRules,
       checkFrozen: freeze.checkFrozen,
+      checkRevoked: revoke.checkRevoked,
       authority,
       log,
       clock: trusted.now,
@@ -229,12 +233,13 @@ export const build = async (
       evidence,
       copy,
       history: createHistory({ store, log, clock }),
-      inventory: createInventory({ store, clock, findRevoked: () => undefined }),
+      inventory: createInventory({ store, clock, findRevoked: revoke.findRevoked }),
       currentPolicy,
       listPolicyProblems: watch.listProblems,
       explainer,
       freeze,
       hosts,
+      revoke,
       trust,
       enrol,
       user: findUser(),

@@ -58,6 +58,8 @@ export const createIssue = (deps: {
   }
   /** @throws AppError `frozen` while all issuing is stopped */
   readonly checkFrozen: () => void
+  /** @throws AppError `subject_revoked`, `key_revoked` */
+  readonly checkRevoked: (holder: Caller['identity'], fingerprint: string) => void
   readonly authority: Authority
   readonly log: Log
   readonly clock: Clock
@@ -85,8 +87,13 @@ export const createIssue = (deps: {
       lookUps: [],
     }
     let place: Place | undefined
-    try {
+    /** Asked again before the append: the signature takes its time, and what is forbidden by then is not appended. */
+    const checkOrders = () => {
       deps.checkFrozen()
+      deps.checkRevoked(identity, publicKey.fingerprint)
+    }
+    try {
+      checkOrders()
       if (proof !== undefined) {
         const use = (hash: string) => recent.useProof(hash, at)
         facts.proof = checkProof({ proof, publicKey, audience, at, use })
@@ -129,8 +136,7 @@ export const createIssue = (deps: {
         ...shortened,
         ...(decision.alert === true ? { alert: true } : {}),
       }
-      // Again, as the signature took its time: what is frozen by now is not appended, and so not released.
-      deps.checkFrozen()
+      checkOrders()
       await log.append(entry)
       if (entry.alert === true) deps.alert(entry)
       return {

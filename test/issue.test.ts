@@ -52,6 +52,7 @@ const compose = (given: {
   readonly at?: () => Date
   readonly recent?: Recent
   readonly checkFrozen?: () => void
+  readonly checkRevoked?: Parameters<typeof createIssue>[0]['checkRevoked']
 }) => {
   const entries: Entry[] = []
   const steps: string[] = []
@@ -111,6 +112,7 @@ const compose = (given: {
       return { policy, takePlace: (given.recent ?? unlimited).takePlace }
     },
     checkFrozen: given.checkFrozen ?? (() => {}),
+    checkRevoked: given.checkRevoked ?? (() => {}),
     authority,
     log,
     clock: given.at ?? (() => at),

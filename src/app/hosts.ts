@@ -17,7 +17,7 @@ import { encodeBase64 } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/ids.ts'
 import type { Ask } from '../policy/index.ts'
-import { emptyKrl } from '../ssh/krl-empty.ts'
+import type { Revoke } from '../revoke.ts'
 import type { EnforcedPolicy } from './policy.ts'
 
 /** The key that signs what hosts are told to trust. It is neither the CA's nor the log's. */
@@ -42,11 +42,12 @@ export const openHosts = async (given: {
   readonly log: Log
   readonly watch: Pick<EnforcedPolicy, 'current' | 'since'>
   readonly ring: KeyRing
+  readonly revoke: Pick<Revoke, 'krl'>
   readonly recent: Pick<Recent, 'takePlace'>
   readonly clock: Clock
   readonly random: Random
 }): Promise<HostParts> => {
-  const { config, store, log, watch, ring, clock, random } = given
+  const { config, store, log, watch, ring, revoke, clock, random } = given
   const { publicUrl: issuer } = config
   const registry = await readRegistry(store)
   const isPinned = registry.hasInvited()
@@ -67,8 +68,8 @@ export const openHosts = async (given: {
           .list()
           .filter(isTrusted)
           .map(({ publicKey }) => publicKey),
-      krl: () => emptyKrl,
-      version: () => Math.max(watch.since(), ring.version()),
+      krl: () => revoke.krl().bytes,
+      version: () => Math.max(watch.since(), ring.version(), revoke.krl().version),
     },
     hostVersion: registry.version,
     floor,

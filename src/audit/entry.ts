@@ -95,6 +95,8 @@ const shapes: Readonly<Record<string, Shape>> = {
     optional: ['policy', 'request', 'identity', 'force'],
   },
   rollback: { required: ['checkpoint', 'lost', 'expiredBy'], optional: ['policy'] },
+  revoke: { required: ['request', 'identity', 'reason', 'target'], optional: ['policy'] },
+  unrevoke: { required: ['request', 'identity', 'reason', 'target'], optional: ['policy'] },
 } satisfies Record<Entry['type'], Shape>
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

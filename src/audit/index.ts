@@ -1,5 +1,6 @@
 import type { HostEntry } from './host-entries.ts'
 import type { CaKeyEntry } from './key-entries.ts'
+import type { RevokeEntry, UnrevokeEntry } from './revocation-entries.ts'
 import type { Filter, Store } from './store.ts'
 
 /** What every entry says, whatever its type. Times are RFC 3339 UTC; nothing secret is ever in one. */
@@ -234,6 +235,8 @@ export type Entry =
   | CaKeyEntry
   | ReadEntry
   | HostEntry
+  | RevokeEntry
+  | UnrevokeEntry
 
 /**
  * The append-only log. `append` resolves once the entry is durable, with its number; it rejects
@@ -301,8 +304,11 @@ export interface History {
   read(reading: Reading): Promise<{ readonly lines: readonly string[]; readonly next?: number }>
 }
 
+export type { IssuedCertificate } from './certificates.ts'
 export type { Copy } from './copy.ts'
 export type { Inventory, InventoryItem } from './inventory.ts'
 export { certificateStatuses, formatItem } from './inventory.ts'
 export type { CaKeyEntry } from './key-entries.ts'
-export type { Filter, Store }
+export type { RevocationTarget } from './revocation-entries.ts'
+export type { BarTarget, Revocation } from './revocations.ts'
+export type { Filter, RevokeEntry, Store, UnrevokeEntry }

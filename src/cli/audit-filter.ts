@@ -12,6 +12,8 @@ const types = [
   'policy-error',
   'freeze',
   'unfreeze',
+  'revoke',
+  'unrevoke',
   'rollback',
   'ca-key',
   'read',

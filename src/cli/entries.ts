@@ -1,5 +1,6 @@
 import type { LoggedEntry } from '../audit/entry.ts'
 import type { Entry, EntryIdentity } from '../audit/index.ts'
+import { describeTarget } from '../audit/revocations.ts'
 
 /** How entries of the log read on a terminal. */
 export const listTitles = ['#', 'time', 'type', 'who', 'login@host', 'rule', 'what'] as const
@@ -41,6 +42,9 @@ const describe = (entry: Entry): string => {
       return entry.reason
     case 'unfreeze':
       return 'issuing goes on'
+    case 'revoke':
+    case 'unrevoke':
+      return `${describeTarget(entry.target)}: ${entry.reason}`
     case 'read':
       return `the ${entry.what ?? 'log'}: ${new URLSearchParams(entry.query)}`
     case 'host-invite': {

@@ -172,6 +172,17 @@ export const help: Readonly<Record<Code, Help>> = {
       'Wait. If it should not have been reached, look for what asked: `postern audit search --rule NAME --since 1h`.',
     who: policyAdmin,
   },
+  key_revoked: {
+    happened: 'The key you asked for has been revoked, and is given no certificate any more.',
+    remedy: 'Make a new one with `ssh-keygen -t ed25519`, and ask with that.',
+    who: caller,
+  },
+  subject_revoked: {
+    happened:
+      'You have been revoked: all certificates you held, and every new one, whatever key you ask with.',
+    remedy: 'Ask why. `postern unrevoke --subject` lets you have new certificates again.',
+    who: admin,
+  },
   role_required: {
     happened:
       'This route is for a role (admin or auditor), and the policy gives you none that fits.',
@@ -310,6 +321,12 @@ export const help: Readonly<Record<Code, Help>> = {
   already_exists: {
     happened: 'A file or name is there already, and is never overwritten.',
     remedy: 'Choose another name, or move the old one away.',
+    who: caller,
+  },
+  certificate_expired: {
+    happened:
+      'The certificate has ended by itself, also for hosts whose clocks are an hour behind.',
+    remedy: 'Nothing: no host takes it. A session that it began goes on until it is ended there.',
     who: caller,
   },
   log_conflict: {

@@ -13,6 +13,7 @@ import type { Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Problem } from '../lib/yaml.ts'
 import type { Explainer, Policy } from '../policy/index.ts'
+import type { Revoke } from '../revoke.ts'
 import type { Rotation } from '../rotate.ts'
 import { type Authenticate, createAuthenticate, readCredentials } from './authentication.ts'
 import type { Bindings, HttpContext, HttpEnv } from './context.ts'
@@ -52,10 +53,16 @@ import { createReadyRoute, healthRoute } from './routes/health.ts'
 import { createEnrolRoute, createInviteRoute } from './routes/hosts-enrol.ts'
 import { createTrustRoute } from './routes/hosts-trust.ts'
 import type { Route } from './routes/index.ts'
+import { createKrlRoute } from './routes/krl.ts'
 import { createOpenapiRoute } from './routes/openapi.ts'
 import { createPolicyRoute } from './routes/policy.ts'
 import { problemRoutes } from './routes/problems.ts'
 import { createProvidersRoute, type LoginProvider } from './routes/providers.ts'
+import {
+  createRevocationsRoute,
+  createRevokeRoute,
+  createUnrevokeRoute,
+} from './routes/revocations.ts'
 import { createSchemaRoutes, type Schemas } from './routes/schemas.ts'
 import { whoamiRoute } from './routes/whoami.ts'
 
@@ -80,6 +87,7 @@ export interface HttpDeps {
   readonly listPolicyProblems: () => readonly Problem[]
   readonly freeze: Freeze
   readonly hosts: Hosts
+  readonly revoke: Revoke
   readonly trust: Trust
   readonly enrol: Enrol
   /** The user this process runs as: whoever comes through the admin socket. */
@@ -149,6 +157,10 @@ export const createHttp = (deps: HttpDeps): Http => {
     createInviteRoute(deps),
     createEnrolRoute(deps),
     createTrustRoute(deps.trust),
+    createRevokeRoute(deps.revoke),
+    createUnrevokeRoute(deps.revoke),
+    createRevocationsRoute(deps.revoke),
+    createKrlRoute(deps.revoke),
     createAuditListRoute(deps.history),
     createCheckpointRoute(deps.evidence),
     createProofRoute(deps.evidence),
@@ -203,6 +215,16 @@ export const createHttp = (deps: HttpDeps): Http => {
     }
     if (route.access === 'enrolment') {
       return (c: HttpContext) => route.handle(c, readCredentials(c, '"postern host invite"'))
+    }
+    if (route.access === 'own') {
+      return async (c: HttpContext) => {
+        if (c.env.isLocal) {
+          return route.handle(c, { identity: identifyLocal(c, deps.user) }, async () => {})
+        }
+        const caller = await identify(c)
+        const actor = { identity: formatIdentity(caller.identity) }
+        return route.handle(c, actor, () => checkRole(c, caller, 'admin'))
+      }
     }
     const role = route.access?.role
     if (role === undefined) throw new TypeError('a route declares no access')

@@ -91,7 +91,7 @@ export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => 
   const failures = [
     ...anyFailures,
     ...(isPublic ? [] : route.access === 'enrolment' ? enrolmentFailures : identityFailures),
-    ...(typeof route.access === 'object' ? roleFailures : []),
+    ...(typeof route.access === 'object' || route.access === 'own' ? roleFailures : []),
     ...route.failures,
   ]
   const answers = Object.groupBy(route.answers, ({ status }) => status)

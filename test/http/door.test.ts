@@ -40,6 +40,7 @@ describe('every route', () => {
         "/v1/ca/user.pub",
         "/v1/ca/keys",
         "/v1/hosts/{name}/trust",
+        "/v1/krl",
         "/v1/audit/checkpoint",
         "/healthz",
         "/readyz",
@@ -56,7 +57,7 @@ describe('every route', () => {
       typeof access === 'object' ? access.role : access,
     )
     for (const kind of kinds)
-      expect(['public', 'identity', 'enrolment', 'auditor', 'admin']).toContain(kind)
+      expect(['public', 'identity', 'enrolment', 'own', 'auditor', 'admin']).toContain(kind)
   })
 
   test('that is not public answers 401 without a token, whatever else is sent', async () => {

@@ -88,6 +88,9 @@ const formatAccess = (access: Route['access']): string => {
   if (access === 'public') return 'Anybody.'
   if (access === 'identity') return 'Anybody with an accepted token.'
   if (access === 'enrolment') return 'A host, with the token of an invitation.'
+  if (access === 'own') {
+    return 'Anybody with an accepted token, for what is their own; for all else the role admin, or on the machine itself the admin socket.'
+  }
   return `The role ${access.role}${access.role === 'auditor' ? ', or admin' : ''}; on the machine itself the admin socket.`
 }
 

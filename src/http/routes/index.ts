@@ -62,5 +62,19 @@ export interface RoleRoute extends RouteBase {
   handle(c: HttpContext, actor: Actor): Promise<Response> | Response
 }
 
+/**
+ * Open to a caller with an accepted token for what is their own, and for everything to one who has the
+ * role admin, and through the admin socket. `checkAdmin` resolves for the latter; `handle` asks it
+ * before it touches what is not the caller's own. Code: `role_required`
+ */
+export interface OwnRoute extends RouteBase {
+  readonly access: 'own'
+  handle(
+    c: HttpContext,
+    actor: Actor,
+    checkAdmin: () => Promise<void>,
+  ): Promise<Response> | Response
+}
+
 /** A route that declares no access has no type, and is refused when it is mounted. */
-export type Route = PublicRoute | IdentityRoute | EnrolmentRoute | RoleRoute
+export type Route = PublicRoute | IdentityRoute | EnrolmentRoute | RoleRoute | OwnRoute

@@ -1,0 +1,116 @@
+import type { IssuedCertificate, Revocation, Store } from '../audit/index.ts'
+import { isOver, type Register, walkRevoked } from '../audit/revocations.ts'
+import { createRevokedSerials } from '../ca/revocation.ts'
+import { AppError } from '../errors.ts'
+import { toSeconds } from '../lib/clock.ts'
+
+/** How many certificates, and of how many people. */
+export interface Reach {
+  readonly certificates: number
+  readonly people: number
+}
+
+/** Counts certificates, and the people who hold them. */
+export const createCount = () => {
+  const people = new Set<string>()
+  let certificates = 0
+  return {
+    add({ identity }: IssuedCertificate) {
+      certificates++
+      people.add(JSON.stringify([identity.issuer, identity.subject]))
+    },
+    read: (): Reach => ({ certificates, people: people.size }),
+  }
+}
+
+/** A KRL, and the number of the entry that changed it last: 0 where none ever did. */
+export interface Krl {
+  readonly bytes: Uint8Array
+  readonly version: number
+}
+
+/** The KRL that hosts are given. */
+export interface KrlKeeper {
+  /** Names all that a new revocation reaches as well. Where that fails, all is read again. */
+  extend(revocation: Revocation): Promise<Reach>
+  /** Makes it anew of what is known, after a change that reaches no certificate. */
+  publish(): void
+  /** Code: `overloaded` while it is being made, just after a start. */
+  read(): Krl
+  /** Resolves once `read` answers. Codes: those of the store */
+  settle(): Promise<void>
+}
+
+/**
+ * Makes the KRL of the register's revocations and the log's certificates: in the background, so that
+ * a start waits for neither. Until it is whole there is none, and hosts keep the one they have.
+ */
+export const createKrlKeeper = (deps: {
+  readonly register: Register
+  readonly store: Pick<Store, 'find'>
+  /** Seconds; 0 while the time is in doubt, when nothing counts as over. */
+  readonly now: () => number
+}): KrlKeeper => {
+  const { register, store, now } = deps
+  let serials = createRevokedSerials()
+  let published: Krl | undefined
+  let loading: Promise<void> | undefined
+
+  const collect = async (revocation: Revocation): Promise<Reach> => {
+    const count = createCount()
+    for await (const page of walkRevoked(store, revocation, now())) {
+      for (const certificate of page) {
+        if (!serials.knows(certificate.ca)) serials.learn(certificate.ca, certificate.text)
+        if (serials.add(certificate)) count.add(certificate)
+      }
+    }
+    return count.read()
+  }
+  const publish = (): void => {
+    const at = now()
+    serials.prune((revoked) => isOver(revoked, at))
+    const { seq: version = 0, time } = register.last() ?? {}
+    const generated = time === undefined ? 0 : toSeconds(new Date(time))
+    const bytes = serials.encode({ version, generated, keys: register.listBarredKeys() })
+    published = Object.freeze({ bytes, version })
+  }
+  const load = async (): Promise<void> => {
+    serials = createRevokedSerials()
+    for (const revocation of register.list()) {
+      const { target } = revocation
+      if (target.kind === 'serial' && serials.knows(target.ca)) serials.add(target)
+      else await collect(revocation)
+    }
+    publish()
+  }
+  const settle = async (): Promise<void> => {
+    if (published !== undefined) return
+    loading ??= load().finally(() => {
+      loading = undefined
+    })
+    await loading
+  }
+
+  return Object.freeze({
+    async extend(revocation: Revocation) {
+      try {
+        const reach = await collect(revocation)
+        publish()
+        return reach
+      } catch (error) {
+        published = undefined
+        throw error
+      }
+    },
+    publish,
+    read() {
+      if (published !== undefined) return published
+      // Whoever asks again finds it, or starts the next try.
+      settle().catch(() => {})
+      throw new AppError('overloaded', 'The revocations are being read: ask again in a second.', {
+        retryAfter: 1,
+      })
+    },
+    settle,
+  })
+}
