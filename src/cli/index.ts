@@ -11,6 +11,7 @@ import { backup } from './commands/backup.ts'
 import { caList, caShow } from './commands/ca.ts'
 import { caActivate, caNext, caRemove, caRetire } from './commands/ca-steps.ts'
 import { certList, certShow } from './commands/cert.ts'
+import { doctor } from './commands/doctor.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { helpCommand } from './commands/help.ts'
 import { init } from './commands/init.ts'
@@ -54,6 +55,7 @@ export const commands: readonly Command[] = [
   certShow,
   whoCan,
   reach,
+  doctor,
   auditList,
   auditShow,
   auditSearch,

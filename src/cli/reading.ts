@@ -7,10 +7,10 @@ import { type Context, type Option, readConfig } from './command.ts'
 // How commands read the log: beside a running service, and as far back as they are told to.
 
 /** Opens the log of the configuration, and closes it whatever comes of the reading. */
-export const withLog = async (
+export const withLog = async <T>(
   context: Context,
-  read: (store: Store, config: Config) => Promise<number>,
-): Promise<number> => {
+  read: (store: Store, config: Config) => Promise<T>,
+): Promise<T> => {
   const config = await readConfig(context)
   const { openLog } = await import('../app.ts')
   const store = await openLog(config)
