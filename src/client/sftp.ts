@@ -59,6 +59,7 @@ export const openSftp = async (
   let received: Uint8Array = new Uint8Array()
   let next = 0
   let over: unknown
+  let sending: Promise<unknown> = Promise.resolve()
 
   const onPacket = (packet: Uint8Array) => {
     const reader = createReader(packet)
@@ -95,7 +96,8 @@ export const openSftp = async (
     waiting.set(id, reply)
     // Its writer may have gone before the answer is waited for.
     reply.promise.catch(() => {})
-    await channel.write(encodeString(packet))
+    sending = sending.then(() => channel.write(encodeString(packet)))
+    await sending
     return reply.promise
   }
   const request = (type: number, ...fields: readonly Uint8Array[]): Promise<Reply> => {

@@ -71,7 +71,10 @@ export interface Sinks {
 }
 
 export interface Channel {
-  /** Sends input. Resolves once there is room for more: false where nobody reads any longer. */
+  /**
+   * Sends input, one piece after another: the next when this has resolved, which it does once there is
+   * room for more; false where nobody reads any longer.
+   */
   write(bytes: Uint8Array): Promise<boolean>
   /** No more input comes. */
   finish(): void

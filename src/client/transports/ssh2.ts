@@ -39,7 +39,7 @@ const maxHandshakeBytes = 128 * 1024
 /** Banners and the like, until the login. */
 const maxLoginBytes = 1024 * 1024
 /** What may wait to be sent: a host that makes us answer, and does not read, gets no more. */
-const maxWaitingBytes = 8 * 1024 * 1024
+const maxWaitingBytes = 1024 * 1024
 /** A dead peer is found within a minute. */
 const keepalive = { keepaliveInterval: 15_000, keepaliveCountMax: 3 } as const
 /** How long a goodbye may take, in milliseconds. */
@@ -53,12 +53,15 @@ const open = async (target: Target): Promise<Connection> => {
   const channels = new Set<OpenChannel>()
   const closed = Promise.withResolvers<void>()
   let cause: unknown
+  /** Why nothing more can be opened. */
+  let gone: AppError | undefined
   client.on('error', (error) => {
     cause ??= error
     socket.destroy()
   })
   client.once('end', () => socket.destroy())
   client.once('close', () => {
+    gone ??= connectionCut(cause)
     for (const channel of channels) channel.onCut(cause)
     closed.resolve()
   })
@@ -66,7 +69,7 @@ const open = async (target: Target): Promise<Connection> => {
 
   return Object.freeze({
     async open(request: ChannelRequest, sinks: Sinks, signal: AbortSignal) {
-      const stream = await openStream(client, request, signal, () => cause)
+      const stream = await openStream(client, request, signal, () => gone)
       const { _protocol: protocol } = client
       const opened = createChannel({ stream, protocol, socket, sinks })
       channels.add(opened)
@@ -75,6 +78,7 @@ const open = async (target: Target): Promise<Connection> => {
       return opened.channel
     },
     close() {
+      gone ??= sessionClosed()
       client.end()
       const timer = setTimeout(() => socket.destroy(), goodbyeMillis)
       return closed.promise.finally(() => clearTimeout(timer))
@@ -218,40 +222,40 @@ const openStream = (
   client: Client,
   request: ChannelRequest,
   signal: AbortSignal,
-  findCause: () => unknown,
+  findGone: () => AppError | undefined,
 ): Promise<ClientChannel> =>
   new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
+    const settle = (report: () => void) => {
+      signal.removeEventListener('abort', onAbort)
+      report()
+    }
+    const onAbort = () => settle(() => reject(signal.reason))
+    const fail = (error: unknown) =>
+      settle(() => reject(findGone() ?? describeRefusal(request, error)))
+    const done = (error: Error | undefined, stream: ClientChannel) => {
+      if (error !== undefined) return fail(error)
+      if (signal.aborted) return stream.close()
+      settle(() => resolve(stream))
+    }
+    const gone = findGone()
+    if (gone !== undefined) return reject(gone)
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
-    const done = (error: Error | undefined, stream: ClientChannel) => {
-      signal.removeEventListener('abort', onAbort)
-      if (error === undefined && signal.aborted) stream.close()
-      else if (error === undefined) resolve(stream)
-      else
-        reject(
-          isGone(error) ? connectionCut(findCause() ?? error) : describeRefusal(request, error),
-        )
-    }
     try {
       if (request.kind === 'subsystem') client.subsys(request.name, done)
       else client.exec(Buffer.from(request.command), { pty: formatPty(request.pty) }, done)
-    } catch {
-      signal.removeEventListener('abort', onAbort)
-      reject(findCause() === undefined ? sessionClosed() : connectionCut(findCause()))
+    } catch (error) {
+      // Half closed: the end of it is on its way.
+      settle(() => reject(connectionCut(error)))
     }
   })
 
 const formatPty = (pty: Extract<ChannelRequest, { kind: 'exec' }>['pty']) =>
   pty === undefined ? false : { term: pty.term, cols: pty.columns, rows: pty.rows }
 
-/** ssh2 has no codes for these: its exact version is pinned. */
-const isGone = ({ message }: Error): boolean => message === 'No response from server'
-
-const describeRefusal = (request: ChannelRequest, error: Error): AppError => {
+const describeRefusal = (request: ChannelRequest, error: unknown): AppError => {
   if (request.kind === 'subsystem') return channelRefused(`the subsystem ${request.name}`, error)
-  return channelRefused(
-    error.message.includes('pseudo-terminal') ? 'a terminal' : 'the command',
-    error,
-  )
+  // ssh2 has no codes for these; its version is exact.
+  const isPty = error instanceof Error && error.message.includes('pseudo-terminal')
+  return channelRefused(isPty ? 'a terminal' : 'the command', error)
 }
