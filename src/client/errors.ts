@@ -59,7 +59,7 @@ export const connectionCut = (cause?: unknown): AppError =>
 
 export const channelRefused = (what: string, cause?: unknown): AppError =>
   new AppError('channel_refused', `The host refused ${what}.`, {
-    hint: 'see the host’s sshd log; a pty needs the extension permit-pty in the rule',
+    hint: 'see the host’s sshd log: a terminal needs permit-pty in the rule, and what was called off counts among its MaxSessions while it runs on',
     ...(cause === undefined ? {} : { cause }),
   })
 
