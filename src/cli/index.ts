@@ -24,6 +24,7 @@ import { policyReplay } from './commands/policy-replay.ts'
 import { policyTest } from './commands/policy-test.ts'
 import { reach } from './commands/reach.ts'
 import { ready } from './commands/ready.ts'
+import { revocations, revoke, unrevoke } from './commands/revoke.ts'
 import { schemasCommand } from './commands/schemas.ts'
 import { serve } from './commands/serve.ts'
 import { ssh } from './commands/ssh.ts'
@@ -49,6 +50,9 @@ export const commands: readonly Command[] = [
   policyExplain,
   policyDiff,
   policyReplay,
+  revoke,
+  unrevoke,
+  revocations,
   freeze,
   unfreeze,
   certList,
