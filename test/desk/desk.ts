@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { run as quick } from '../../src/cli/quick.ts'
+import { askAgent } from '../../src/desk/control.ts'
 import { findPlaces, openDirectory, type Places } from '../../src/desk/places.ts'
 import { saveSession } from '../../src/desk/session.ts'
 import { startTestApp, type TestApp } from '../app.ts'
@@ -19,6 +21,8 @@ export interface Home {
   readonly env: Readonly<Record<string, string>>
   /** Runs postern with no terminal. */
   postern(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
+  /** Runs `ready` or `agent` in this process, as ssh would. */
+  quick(args: readonly string[]): Promise<Outcome>
   /** Ends what was started in it, and removes it. */
   close(): Promise<void>
 }
@@ -33,13 +37,24 @@ export const createHome = (): Home => {
       env: { ...env, ...more },
       isClean: true,
     })
+  const places = findPlaces(env)
   return {
     dir,
-    places: findPlaces(env),
+    places,
     env,
     postern,
+    async quick(args) {
+      const written = { stdout: '', stderr: '' }
+      const sink = (name: keyof typeof written) => ({
+        write: (text: string) => {
+          written[name] += text
+        },
+      })
+      const io = { stdout: sink('stdout'), stderr: sink('stderr'), env, cwd: dir }
+      return { code: await quick(args, io), ...written }
+    },
     async close() {
-      await postern(['logout'])
+      await askAgent(places, { kind: 'stop' }, 5_000)
       rmSync(dir, { recursive: true, force: true })
     },
   }
