@@ -11,8 +11,8 @@ const createApp = ({ issuer, clientId, type }: Grantor, send: Fetch, signal?: Ab
   const clientType = type ?? 'oauth-app'
   const app = new OAuthApp({ clientType, clientId, clientSecret: 'none' })
   app.octokit.hook.before('request', (options) => {
-    // Octokit writes github.com into these two URLs; an Enterprise Server has its own.
-    options.url = options.url.replace(/^https:\/\/github\.com(?=\/)/, issuer)
+    // Octokit's own words for these URLs are github.com's; an Enterprise Server has its own.
+    options.baseUrl = issuer
     delete options['client_secret']
     options.request = { ...options.request, fetch: send, log: silent, ...(signal && { signal }) }
   })
