@@ -28,7 +28,9 @@ export interface TrustService {
   readonly url: string
   /** For the enrolment script. */
   readonly token: string
-  readonly told: () => Told
+  told(): Told
+  /** The KRL that hosts are told of. */
+  krl(): Uint8Array
   /** What hosts are told from now on, with the next version. */
   tell(changes: Partial<Omit<Told, 'version'>>): void
   /** One of `faults` in place of each bundle, until it is told to behave again. */
@@ -58,15 +60,15 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
   let fault: string | undefined
   let proof: string | undefined
 
-  const format = (host: string, { version, caKeys, logins, revoked }: Told): string => {
-    const authority = parsePublicKey(caKey).blob
-    const krl = encodeKrl({
+  const authority = parsePublicKey(caKey).blob
+  const krlOf = ({ version, revoked }: Told) =>
+    encodeKrl({
       version: BigInt(version),
       generated: 1_700_000_000,
       certificates: [{ authority, serials: revoked }],
     })
-    return formatBundle({ host, version, caKeys, logins, krl })
-  }
+  const format = (host: string, now: Told): string =>
+    formatBundle({ host, ...now, krl: krlOf(now) })
   const answerTrust = (host: string, request: IncomingMessage): Answer => {
     const text = format(host, told)
     if (fault !== undefined) {
@@ -81,19 +83,8 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
   const certify = async (path: string, name: string, serial: number, principals: string) => {
     const made = `${path}-${name}`
     writeFileSync(`${made}.pub`, readFileSync(`${path}.pub`))
-    const args = [
-      '-q',
-      '-s',
-      caFile,
-      '-I',
-      name,
-      '-z',
-      `${serial}`,
-      '-n',
-      principals,
-      '-V',
-      '-1m:+1h',
-    ]
+    const validity = ['-n', principals, '-V', '-1m:+1h']
+    const args = ['-q', '-s', caFile, '-I', name, '-z', `${serial}`, ...validity]
     const { code, stderr } = await execute('ssh-keygen', [...args, `${made}.pub`])
     if (code !== 0) throw new Error(stderr)
     return `${made}-cert.pub`
@@ -115,9 +106,10 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
     return { status: 204, body: '' }
   }
   const enrol = (body: string): Answer => {
-    const asked = JSON.parse(body) as { name: string; hostKeys: readonly string[] }
-    hostKeys.set(asked.name, asked.hostKeys)
-    const text = format(asked.name, told)
+    const asked = JSON.parse(body) as { name?: string; hostKeys: readonly string[] }
+    const { name = 'web-1.example.com' } = asked
+    hostKeys.set(name, asked.hostKeys)
+    const text = format(name, told)
     return { ...plain(whole({ text, key, older: '' })), status: 201 }
   }
   const prove = async (body: string): Promise<Answer> => {
@@ -176,6 +168,7 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
     url: server.url,
     token,
     told: () => told,
+    krl: () => krlOf(told),
     tell(changes: Partial<Omit<Told, 'version'>>) {
       told = { ...told, ...changes, version: told.version + 1 }
     },

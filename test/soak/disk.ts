@@ -71,7 +71,7 @@ const filled: Fault = {
 }
 
 /** CAP_SYS_ADMIN, bit 21 (capabilities(7)): without it no file system can be mounted, even by root. */
-const mayMount = (): boolean => {
+export const mayMount = (): boolean => {
   const status = readFileSync('/proc/self/status', 'utf8')
   const capabilities = BigInt(`0x${/CapEff:\s*(\w+)/.exec(status)?.[1] ?? '0'}`)
   return (capabilities >> 21n) % 2n === 1n

@@ -2,12 +2,11 @@
 # Enrols this host with Postern: its sshd will take certificates that Postern signs for this very host, and
 # every key that works today goes on working. As root, with a token of 'postern host invite':
 #
-#     curl -fsS @publicUrl@/enrol | sh -s -- TOKEN [NAME]      (or wget -qO-; or with POSTERN_TOKEN set)
+#     curl -fsS @publicUrl@/enrol | sh -s -- TOKEN      (or wget -qO-; or with POSTERN_TOKEN set)
 #
-# It writes /etc/ssh/postern/, /etc/ssh/sshd_config.d/50-postern.conf, /usr/local/sbin/postern-host and a timer
-# for it, reloads sshd and proves a login on loopback; where that fails, sshd is put back as it was.
-# 'postern-host remove' undoes it all. Running it again, with a new token, is harmless.
-
+# (A token for many hosts wants the name of this one after it.) It writes /etc/ssh/postern/, one drop-in for sshd,
+# /usr/local/sbin/postern-host and a timer for it, reloads sshd and proves a login on loopback; where that fails,
+# sshd is put back as it was. 'postern-host remove' undoes it all. Running it again, with a new token, is harmless.
 # shellcheck disable=SC2015 # A && B || C: where C also answers a failing B, it is meant to
 set -u
 umask 022
@@ -61,7 +60,7 @@ postern: sshd has to hold to these three, for every user:
 It holds to: ${other:-none of them from $drop}
 Make it so: 'Include ${drop%/*}/*.conf' as the first line of $etc/sshd_config, that directory, and no other line of
 these names. Or by hand, without updates and revocations, add to the files that sshd names already: the line of
-$url/v1/ca/user.pub to the CA keys, LOGIN@$name to a login's principals.
+$url/v1/ca/user.pub to the CA keys, LOGIN@HOST to a login's principals.
 TEXT
   die "$1"
 }
@@ -93,13 +92,13 @@ prove() {
 
 main() {
   token=${1:-${POSTERN_TOKEN:-}}
-  name=$(printf '%s' "${2:-$(hostname -f)}" | tr '[:upper:]' '[:lower:]')
+  name=${2:-localhost}                                       # until the service says what it is called
 
   # 1. What is needed, before anything is touched or the token spent.
   [ -n "$root" ] || [ "$(id -u)" -eq 0 ] || die 'this has to be run as root'
   printf '%s\n' "$token" | grep -Eqx '[A-Za-z0-9_-]{43}\.AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}' ||
     die "that is no token of 'postern host invite': run sh -s -- TOKEN"
-  printf '%s\n' "$name" | grep -Eqx '[a-z0-9.-]{1,253}' || die "'$name' is no host name: add it after the token"
+  printf '%s\n' "$name" | grep -Eqx '[a-z0-9.-]{1,253}' || die "'$name' is no host name: write it in lower case"
   { command -v "$sshd" && command -v ssh && { command -v curl || command -v wget; }; } >/dev/null ||
     die "it needs OpenSSH's server and client, 8.2 or newer, and curl or wget"
   settings root >/dev/null || die 'sshd takes its configuration only with that mended, or is older than OpenSSH 8.2'
@@ -121,7 +120,8 @@ main() {
   # 3. Enrol: our host keys against the bundle of what to trust.
   keys=$(for key in $(settings root | sed -n 's/^hostkey //p'); do [ ! -f "$key.pub" ] || cat "$key.pub"; done |
     cut -d' ' -f1,2 | sed 's/.*/"&"/' | paste -sd, -)
-  fetch "$work/bundle" /v1/hosts/enrol "{\"name\":\"$name\",\"hostKeys\":[$keys],\"port\":${listen##*:}}"
+  fetch "$work/bundle" /v1/hosts/enrol "{${2:+\"name\":\"$name\",}\"hostKeys\":[$keys],\"port\":${listen##*:}}"
+  name=$(sed -n 's/^host \([a-z0-9.-]\{1,253\}\)$/\1/p' "$work/bundle" | head -n 1)
 
   # 4. The files, and the drop-in once a valid KRL is there. sshd still runs as before.
   mkdir -p "$dir/principals" "${host%/*}" && { cmp -s "$work/trust.pub" "$dir/trust.pub" ||
