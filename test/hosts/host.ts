@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { TrustService } from '../fakes/trust.ts'
 import { type LoginAttempt, logIn, ownLogin } from '../ssh/client.ts'
 import { quotePath, runSshd, type Sshd } from '../ssh/sshd.ts'
@@ -85,9 +86,17 @@ export const startHost = async (given: {
   }
   const path = (file: string) => join(etc, 'postern', file)
   const read = (file: string) => readFileSync(path(file), 'utf8')
-  const isOpen = async (attempt: Pick<LoginAttempt, 'key' | 'certificate'>) => {
-    const { code, stdout } = await logIn({ sshd, ...attempt })
-    return code === 0 && stdout.trim() === ownLogin
+  const isOpen = async (
+    attempt: Pick<LoginAttempt, 'key' | 'certificate'>,
+    tries = 10,
+  ): Promise<boolean> => {
+    const { code, stdout, stderr } = await logIn({ sshd, ...attempt })
+    // For a moment after a reload nobody listens: sshd opens its port again.
+    if (!stderr.includes('Connection refused') || tries === 1) {
+      return code === 0 && stdout.trim() === ownLogin
+    }
+    await wait(100)
+    return isOpen(attempt, tries - 1)
   }
   return Object.freeze({
     name,
@@ -111,6 +120,6 @@ export const startHost = async (given: {
       return execute(program, [...args, script, ...command], { env: { ...env, ...options.env } })
     },
     isOpenToAdmin: () => isOpen({ key: adminKey }),
-    isOpenTo: isOpen,
+    isOpenTo: (attempt: Pick<LoginAttempt, 'key' | 'certificate'>) => isOpen(attempt),
   })
 }

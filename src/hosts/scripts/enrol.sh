@@ -23,11 +23,11 @@ say() { printf 'postern: %s\n' "$*"; }
 
 die() {
   printf 'postern: stopped: %s\n' "$*" >&2
-  if [ "$isChanged" = yes ]; then
-    isChanged=no
+  if [ "$isChanged" != no ]; then
     rm -f "$drop"
     [ ! -f "$work/before" ] || cp "$work/before" "$drop"
-    "$host" reload && say 'sshd is as it was before; enrol again with a new token once that is mended' >&2
+    { [ "$isChanged" = yes ] || "$host" reload; } &&
+      say 'sshd is as it was before; enrol again with a new token once that is mended' >&2
   fi
   exit 1
 }
@@ -80,14 +80,14 @@ prove() {
   printf '%s' "$keys" | tr -d '"' | tr ',' '\n' | sed "s/^/$name /" >"$work/known_hosts"
   address=$(printf '%s\n' "${listen%:*}" | sed 's/^0[.]0[.]0[.]0$/127.0.0.1/; s/^.::.$/::1/; s/[][]//g')
   case $address in *:*) from=::1 ;; *) from=127.0.0.1 ;; esac
-  for try in 1 2 3 4 5 6; do
+  for try in 1 2 3 4; do
     ssh -F none -T -b "$from" -p "${listen##*:}" -i "$work/key" -o CertificateFile="$work/key-cert.pub" \
       -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o ConnectTimeout=10 -o HostKeyAlias="$name" \
       -o UserKnownHostsFile="$work/known_hosts" -o GlobalKnownHostsFile=none -o StrictHostKeyChecking=yes \
       -- "$login@$address" true </dev/null 2>"$work/said" && return
     sleep "$((try > 1))"                                  # the reloaded sshd may need a moment
   done
-  die "a certificate does not open $login@$address: $(tail -n 1 "$work/said")"
+  die "a certificate does not open $login@$address: $(tail -n 1 "$work/said" | tr -d '\r')"
 }
 
 main() {
@@ -138,7 +138,7 @@ main() {
   # 5. sshd can read that, and holds to it for root and each login, and to nothing else that is new.
   "$host" check || merge 'sshd does not hold to the drop-in'
   [ "$(settings root | grep -Ev "$ours")" = "$(grep -Ev "$ours" "$work/held")" ] || die 'other settings of sshd would change'
-  "$host" reload || die 'sshd was not reloaded'
+  isChanged=live && "$host" reload || die 'sshd was not reloaded'
 
   # 6. A login on loopback, by the one certificate that the token still buys.
   prove && isChanged=no
