@@ -287,7 +287,7 @@ const mostNamed = 20
 const formatBehind = (breaks: readonly string[]): string => {
   const more = breaks.length - mostNamed
   return [
-    `${breaks.length} of the hosts that reported within a day ${breaks.length === 1 ? 'does' : 'do'} not trust the key yet; wait, or force it.`,
+    `Of the hosts that reported within a day, ${breaks.length} ${breaks.length === 1 ? 'does' : 'do'} not trust the key yet: wait, or force it.`,
     ...breaks.slice(0, mostNamed),
     ...(more > 0 ? [`And ${more} more.`] : []),
   ].join('\n')
@@ -295,5 +295,5 @@ const formatBehind = (breaks: readonly string[]): string => {
 
 const formatAlive = ({ count, people, until }: Alive): string =>
   count === 1
-    ? `1 certificate of the key is alive, until ${until}.`
-    : `${count} certificates of the key, of ${people} ${people === 1 ? 'person' : 'people'}, are alive, the last until ${until}.`
+    ? `The key has a certificate that is alive until ${until}.`
+    : `The key has ${count} certificates alive, of ${people} ${people === 1 ? 'person' : 'people'}, the last until ${until}.`

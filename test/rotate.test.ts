@@ -172,7 +172,7 @@ describe('a step', () => {
       'db-3.example.com does not trust it yet (seen 2026-11-22T09:58:00Z): it refuses new certificates until it does.'
     await expect(rotation.activate(order)).rejects.toMatchObject({
       code: 'hosts_behind',
-      message: `1 of the hosts that reported within a day does not trust the key yet; wait, or force it.\n${sentence}`,
+      message: `Of the hosts that reported within a day, 1 does not trust the key yet: wait, or force it.\n${sentence}`,
     })
     expect(states()).toEqual(['active', 'next'])
     expect(await rotation.activate({ ...order, isForced: true })).toMatchObject({
@@ -197,7 +197,7 @@ describe('a step', () => {
     await rotation.activate(order)
     await rotation.retire(order)
     const sentence =
-      '2 certificates of the key, of 2 people, are alive, the last until 2026-11-22T10:15:00Z.'
+      'The key has 2 certificates alive, of 2 people, the last until 2026-11-22T10:15:00Z.'
     await expect(rotation.remove(order)).rejects.toMatchObject({
       code: 'certificates_alive',
       message: `${sentence} Wait for their end, or force it: then they stop working on each host as it takes the change.`,

@@ -114,8 +114,14 @@ const isSameHost = (logged: string, host: string): boolean => {
   return name === host || host.startsWith(`${name}.`) || name.startsWith(`${host}.`)
 }
 
-/** The fingerprints of the CA keys that the log names, from the newest start back. */
+/** The fingerprints of the CA keys that the log names: of the newest starts, and of every key of the ring. */
 export const listCaKeys = async (store: Pick<Store, 'find'>): Promise<ReadonlySet<string>> => {
-  const starts = await listEntries(store, { type: 'start' }, 10_000)
-  return new Set(starts.flatMap(({ entry }) => (entry.type === 'start' ? [entry.ca] : [])))
+  const [starts, steps] = await Promise.all([
+    listEntries(store, { type: 'start' }, 10_000),
+    listEntries(store, { type: 'ca-key' }, 10_000),
+  ])
+  return new Set([
+    ...starts.flatMap(({ entry }) => (entry.type === 'start' ? [entry.ca] : [])),
+    ...steps.flatMap(({ entry }) => (entry.type === 'ca-key' ? [entry.fingerprint] : [])),
+  ])
 }
