@@ -322,6 +322,34 @@ describe('while issuing is frozen', () => {
   })
 })
 
+// ATTACKS 219
+describe('for a person or a key that is revoked', () => {
+  const revoked = new AppError('key_revoked', 'This key is revoked.')
+
+  test('an ask is a refusal, and nobody is asked about it', async () => {
+    const { issue, steps, entries } = compose({
+      checkRevoked: () => {
+        throw revoked
+      },
+    })
+    await expect(issue()).rejects.toBe(revoked)
+    expect(steps).toEqual(['policy', 'append deny'])
+    expect(entries).toMatchObject([{ type: 'deny', code: 'key_revoked', reason: revoked.message }])
+  })
+
+  test('what is signed by then is a refusal, and is not released', async () => {
+    let checks = 0
+    const { issue, steps } = compose({
+      checkRevoked: () => {
+        checks += 1
+        if (checks === 2) throw revoked
+      },
+    })
+    await expect(issue()).rejects.toBe(revoked)
+    expect(steps).toEqual(['policy', 'find 1', 'evaluate', 'certify', 'append deny'])
+  })
+})
+
 describe('refusing and failing', () => {
   test('a denial is an entry before the caller hears of it, and nothing is signed', async () => {
     const { issue, steps, entries } = compose({

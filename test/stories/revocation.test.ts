@@ -2,6 +2,8 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { parseCertificate } from '../../src/ssh/certificate.ts'
+import { decodeKrl, isRevoked } from '../../src/ssh/krl-reader.ts'
 import { createPublicKeyLine, readProblem, startTestApp, type TestApp } from '../app.ts'
 import { expectRefused, logIn, ownLogin } from '../ssh/client.ts'
 import { startSshd } from '../ssh/sshd.ts'
@@ -159,6 +161,22 @@ describe('a revoked certificate', () => {
       { by: 'maya' },
     ])
   })
+})
+
+test('of forty asks that meet the revocation of their person, each that is met is revoked', async () => {
+  const subject = { issuer: service.issuer.issuer, subject: 'u-1001' }
+  const asks = Array.from({ length: 20 }, () => ask('maya'))
+  const order = revoke('kim', { subject })
+  const answers = await Promise.all([...asks, ...Array.from({ length: 20 }, () => ask('maya'))])
+  await read(order)
+  const issued = answers.filter(({ status }) => status === 201)
+  for (const { status } of answers) expect([201, 403]).toContain(status)
+  const krl = decodeKrl(new Uint8Array(await (await service.request('/v1/krl')).arrayBuffer()))
+  for (const response of issued) {
+    const { certificate } = (await response.json()) as { certificate: string }
+    expect(isRevoked(krl, parseCertificate(certificate))).toBe(true)
+  }
+  await read(send('kim', 'DELETE', '/v1/revocations', { subject, reason: 'found' }))
 })
 
 // Last: the host's one key is gone after it.

@@ -49,16 +49,21 @@ const readNames = async (context: Context, options: Options) => {
 }
 
 const readKey = async ({ cwd }: Context, text: string): Promise<string> => {
-  if (text.startsWith('SHA256:') || text.includes(' ')) return text
-  try {
-    return (await readFile(resolve(cwd, text), 'utf8')).trim()
-  } catch (cause) {
-    throw new AppError('usage', 'The file of the key cannot be read.', {
-      hint: 'name a .pub file, or write the fingerprint as SHA256:…',
-      cause,
-    })
-  }
+  const hint = 'name a .pub file, or write the fingerprint as SHA256:…'
+  if (text.startsWith('SHA256:')) return text
+  const content = text.includes(' ')
+    ? text
+    : await readFile(resolve(cwd, text), 'utf8').catch((cause) => {
+        throw new AppError('usage', 'The file of the key cannot be read.', { hint, cause })
+      })
+  // Checked by the service; but a private key, named by mistake, is not to be sent there at all.
+  const [line] = publicLine.exec(content) ?? []
+  if (line === undefined) throw new AppError('usage', 'This is no public key.', { hint })
+  return line
 }
+
+/** `TYPE BASE64`, before a comment. */
+const publicLine = /^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}(?=\s|$)/
 
 const checkReason = ({ reason }: Options, example: string): string => {
   if (typeof reason === 'string') return reason
