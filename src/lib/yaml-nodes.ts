@@ -126,22 +126,24 @@ const createPlaces = () => {
   const sizeOf = (place: number): number => sizes[place] ?? 1
   const offsetAt = (place: number): number => offsets[place] ?? 0
 
-  /** What stands right behind a place that holds something: the first entry, or the first key. */
-  const findEntry = (place: number, step: string | number): number | undefined => {
+  /** Of lists that were asked about, where each entry stands: long ones are asked about often. */
+  const known = new Map<number, readonly number[]>()
+  const listEntries = (place: number): readonly number[] => {
+    const entries: number[] = []
     const end = place + sizeOf(place)
+    for (let at = place + 1; at < end; at += sizeOf(at)) entries.push(at)
+    known.set(place, entries)
+    return entries
+  }
+
+  /** The place of an entry of a list, or of a key of a map. */
+  const findEntry = (place: number, step: string | number): number | undefined => {
     const isMapHere = names[place + 1] !== undefined
-    let left = typeof step === 'number' && !isMapHere ? step : 0
-    for (let at = place + 1; at < end; ) {
-      if (isMapHere) {
-        if (names[at] === step) return at
-        at += 1 + sizeOf(at + 1)
-        continue
-      }
-      if (typeof step !== 'number') return undefined
-      if (left === 0) return at
-      left--
-      at += sizeOf(at)
+    if (!isMapHere) {
+      return typeof step === 'number' ? (known.get(place) ?? listEntries(place))[step] : undefined
     }
+    const end = place + sizeOf(place)
+    for (let at = place + 1; at < end; at += 1 + sizeOf(at + 1)) if (names[at] === step) return at
     return undefined
   }
   const isKey = (place: number): boolean => names[place] !== undefined

@@ -217,7 +217,7 @@ const listDoubles = (written: readonly Written[]): readonly Remark[] => {
   return written.flatMap((one) => {
     const known = seen.get(one.entry) ?? new Set()
     seen.set(one.entry, known)
-    const text = JSON.stringify(one.shape)
+    const text = typeof one.shape === 'string' ? one.shape : JSON.stringify(one.shape)
     if (known.has(text)) {
       return [warn(one, 'double', 'this entry of hosts stands here twice', 'keep one')]
     }

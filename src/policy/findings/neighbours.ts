@@ -1,8 +1,8 @@
 import { canMeet, type Outline, outlineOf } from '../regions.ts'
 import type { Leaf, Looked } from './ground.ts'
 
-/** Rules by their index, ascending, in as many sets as they were found in. */
-type Buckets = readonly ReadonlySet<number>[]
+/** Rules by their index, ascending, in as many lists as they were found in. */
+type Buckets = readonly (readonly number[])[]
 
 /**
  * Of many rules: which of those before one could name the same people on the same host, by their index,
@@ -15,21 +15,21 @@ export const createNeighbours = (
   const findByHost = createHostBuckets(rules.map(({ rule }) => rule.hosts))
   const findByPerson = createPersonBuckets(rules.map(({ who }) => who.flat()))
   const outlines = rules.map(listOutlines)
-  const count = (buckets: Buckets) => buckets.reduce((sum, { size }) => sum + size, 0)
+  const count = (buckets: Buckets) => buckets.reduce((sum, { length }) => sum + length, 0)
   return (index) => {
-    const looked = rules[index] as Looked
     const own = outlines[index] as readonly Outline[]
-    const byPerson = findByPerson(looked.who.flat())
+    const byPerson = findByPerson(index)
     const isFew = count(byPerson) <= maxCandidates
-    const byHost = isFew ? [] : findByHost(looked.rule.hosts)
+    const byHost = isFew ? [] : findByHost((rules[index] as Looked).rule.hosts)
     const [few, many] =
       isFew || count(byPerson) <= count(byHost) ? [byPerson, byHost] : [byHost, byPerson]
+    const isAmongMany = isFew ? undefined : new Set(many.flat())
     const found = new Set<number>()
     for (const bucket of few) {
       for (const other of bucket) {
         if (other >= index) break
-        if (found.has(other) || !mayShareHost(own, outlines[other] as readonly Outline[])) continue
-        if (isFew || many.some((set) => set.has(other))) found.add(other)
+        if (isAmongMany !== undefined && !isAmongMany.has(other)) continue
+        if (mayShareHost(own, outlines[other] as readonly Outline[])) found.add(other)
       }
     }
     return [...found].sort((a, b) => a - b)
@@ -43,28 +43,31 @@ const maxPairs = 64
 
 const mayShareHost = (own: readonly Outline[], others: readonly Outline[]): boolean =>
   own.length * others.length > maxPairs ||
-  own.some((outline) => others.some((other) => canMeet(outline, other)))
+  (own.length === 1 && others.length === 1
+    ? canMeet(own[0] as Outline, others[0] as Outline)
+    : own.some((outline) => others.some((other) => canMeet(outline, other))))
 
 const listOutlines = ({ rule }: Looked): readonly Outline[] =>
   rule.hosts.map((text) => outlineOf({ text, crossDots: rule.kind === 'deny' }))
 
-const insert = (map: Map<string, Set<number>>, key: string, index: number): void => {
+/** Indexes come in ascending order, so one that is there already is the last. */
+const insert = (map: Map<string, number[]>, key: string, index: number): void => {
   const known = map.get(key)
-  if (known === undefined) map.set(key, new Set([index]))
-  else known.add(index)
+  if (known === undefined) map.set(key, [index])
+  else if (known.at(-1) !== index) known.push(index)
 }
 
 /** Only what stands before the first wildcard is compared. */
 const createHostBuckets = (
   lists: readonly (readonly string[])[],
 ): ((patterns: readonly string[]) => Buckets) => {
-  const byPrefix = new Map<string, Set<number>>()
+  const byPrefix = new Map<string, number[]>()
   for (const [index, patterns] of lists.entries()) {
     for (const pattern of patterns) insert(byPrefix, prefixOf(pattern), index)
   }
   const sorted = [...byPrefix.keys()].sort()
   return (patterns) => {
-    const found = new Set<ReadonlySet<number>>()
+    const found = new Set<readonly number[]>()
     const add = (prefix: string) => {
       const bucket = byPrefix.get(prefix)
       if (bucket !== undefined) found.add(bucket)
@@ -85,26 +88,26 @@ const createHostBuckets = (
  * An entry that holds another asks for something that the other has too: each is found by one such
  * thing that it asks for, and by all that it has.
  */
-const createPersonBuckets = (
-  lists: readonly (readonly Leaf[])[],
-): ((leaves: readonly Leaf[]) => Buckets) => {
-  const byAsked = new Map<string, Set<number>>()
-  const byHad = new Map<string, Set<number>>()
-  for (const [index, leaves] of lists.entries()) {
-    for (const key of leaves.flatMap(listAsked)) insert(byAsked, key, index)
-    for (const key of leaves.flatMap(listHad)) insert(byHad, key, index)
-  }
-  const all = new Set(lists.keys())
-  return (leaves) => {
-    if (leaves.includes('everyone')) return [all]
-    // Whoever asks for a thing has it too, so what is asked for here is looked up once.
+const createPersonBuckets = (lists: readonly (readonly Leaf[])[]): ((index: number) => Buckets) => {
+  const byAsked = new Map<string, number[]>()
+  const byHad = new Map<string, number[]>()
+  const keys = lists.map((leaves) => {
     const asked = new Set(leaves.flatMap(listAsked))
-    const more = ['everyone', ...leaves.flatMap(listHad)].filter((key) => !asked.has(key))
+    return { asked, had: new Set(leaves.flatMap(listHad)) }
+  })
+  for (const [index, { asked, had }] of keys.entries()) {
+    for (const key of asked) insert(byAsked, key, index)
+    for (const key of had) insert(byHad, key, index)
+  }
+  const all = [...lists.keys()]
+  return (index) => {
+    const { asked, had } = keys[index] as (typeof keys)[number]
+    if (asked.has('everyone')) return [all]
+    // Whoever asks for a thing has it too, so what is asked for here is looked up once.
+    const more = ['everyone', ...had].filter((key) => !asked.has(key))
     return [
-      ...new Set([
-        ...more.flatMap((key) => byAsked.get(key) ?? []),
-        ...[...asked].flatMap((key) => byHad.get(key) ?? []),
-      ]),
+      ...more.flatMap((key) => [byAsked.get(key) ?? []]),
+      ...[...asked].flatMap((key) => [byHad.get(key) ?? []]),
     ]
   }
 }
