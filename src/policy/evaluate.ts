@@ -239,7 +239,7 @@ const refuse = (
       ? `You may log in to ${host} as ${login} only ${late.when?.words}.`
       : logins.size > 0
         ? `No rule lets you log in to ${host} as ${login}: there you may be ${[...logins].sort().join(', ')}.`
-        : `No rule lets you log in to ${host} as ${login}.`
+        : `No rule lets you log in to ${host} as ${login}. POST /v1/explain says which groups would matter, and an administrator can add a rule.`
 
   const nearest = late ?? mine[0]?.rule ?? looked.find(({ taken }) => taken)?.rule ?? candidates[0]
   const why =

@@ -51,7 +51,9 @@ The certificate that would be written:
       code: 1,
       stderr: 'note: rules that do not name the host: 1; --all prints them\n',
     })
-    expect(stdout).toContain('deny, policy_denied: No rule lets you log in to db-1 as deploy.\n')
+    expect(stdout).toContain(
+      'deny, policy_denied: No rule lets you log in to db-1 as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.\n',
+    )
     const json = JSON.parse((await explain(...argv, '--json')).stdout) as Record<string, unknown>
     expect(json).toMatchObject({
       at: '2026-11-22T10:00:00Z',

@@ -53,7 +53,7 @@ describe('postern policy test', () => {
     const { code, stdout, stderr } = await runCli(['policy', 'test', 'rules'], { cwd })
     expect({ code, stderr }).toEqual({ code: 1, stderr: 'error: 2 of 3 tests failed.\n' })
     expect(stdout).toBe(`web.test.yaml:2:1: dev deploys
-  expected allow by deploy, got deny: No rule lets you log in to web-1.example.com as deploy.
+  expected allow by deploy, got deny: No rule lets you log in to web-1.example.com as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.
   rule deploy (web.yaml:4): allow, passed over
     no   who: needs ops (team acme/ops (id 7)); has GitHub user 583232 (sam), in org acme, team acme/dev (id 8)
     yes  hosts: needs web-*.example.com; has web-1.example.com

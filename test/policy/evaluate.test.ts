@@ -53,7 +53,8 @@ describe('a decision', () => {
       expect(decide(load(text), staff, web)).toEqual({
         kind: 'deny',
         code: 'policy_denied',
-        reason: 'No rule lets you log in to web-1 as deploy.',
+        reason:
+          'No rule lets you log in to web-1 as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.',
         detail: `no rule names this host; this person is { oidc: { issuer: "${issuer}", subject: "u-1" } }`,
       })
     }
@@ -199,7 +200,8 @@ describe('a refusal', () => {
     expect(decision).toEqual({
       kind: 'deny',
       code: 'policy_denied',
-      reason: 'No rule lets you log in to web-1 as deploy.',
+      reason:
+        'No rule lets you log in to web-1 as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.',
       detail: `no rule holds; the nearest, rule secret-rule (policy.yaml:3), fails on who; this person is { oidc: { issuer: "${issuer}", subject: "u\\"2" } }`,
     })
   })
@@ -290,7 +292,7 @@ describe('a deny rule', () => {
     expect(say(policy, other, ask('web-1', 'root'))).toBe('no: root logins need daylight')
     const guest = oidc('u-1')
     expect(say(policy, guest, ask('web-1', 'root'))).toBe(
-      'no: No rule lets you log in to web-1 as root.',
+      'no: No rule lets you log in to web-1 as root. POST /v1/explain says which groups would matter, and an administrator can add a rule.',
     )
   })
 

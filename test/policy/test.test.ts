@@ -146,7 +146,7 @@ describe('a test of the policy’s own', () => {
     ],
     [
       { who: staff, ask: { host: 'web-2', login: 'deploy' }, expect: { allow: 'deploy' } },
-      'test "it": expected allow by deploy, got deny: No rule lets you log in to web-2 as deploy.',
+      'test "it": expected allow by deploy, got deny: No rule lets you log in to web-2 as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.',
     ],
     [
       {
@@ -219,7 +219,7 @@ describe('a test of the policy’s own', () => {
   test('is told with its place', () => {
     const text = `${policy}tests:\n  - name: it\n    who: { github: { id: "1" } }\n    ask: { host: web-1, login: ops }\n    expect: { allow: ops }\n`
     expect(check(text)).toEqual([
-      'policy.yaml:11:13: test "it": expected allow by ops, got deny: No rule lets you log in to web-1 as ops.',
+      'policy.yaml:11:13: test "it": expected allow by ops, got deny: No rule lets you log in to web-1 as ops. POST /v1/explain says which groups would matter, and an administrator can add a rule.',
     ])
   })
 })

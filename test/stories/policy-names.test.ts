@@ -7,7 +7,8 @@ import { ask, github, load, member, rule, rules, say } from '../policy/kit.ts'
  * look like another's (CVE-2026-41053, JENKINS-34835). The number stays with whom it was given to.
  */
 const web = ask('web-1', 'deploy')
-const refused = 'no: No rule lets you log in to web-1 as deploy.'
+const refused =
+  'no: No rule lets you log in to web-1 as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.'
 
 describe('a name that has changed hands', () => {
   test('of a user opens nothing: the id decides [ATTACKS 121, 125]', () => {

@@ -34,7 +34,7 @@ describe('a host that only looks allowed', () => {
     'web-1',
   ])('%s is not [ATTACKS 150, 151]', (host) => {
     expect(say(policy, staff, ask(host, 'deploy'))).toBe(
-      `no: No rule lets you log in to ${host} as deploy.`,
+      `no: No rule lets you log in to ${host} as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.`,
     )
   })
 

@@ -174,7 +174,8 @@ export const createExplainRoute = (deps: {
         example: {
           decision: 'deny',
           code: 'policy_denied',
-          reason: 'No rule lets you log in to db-1.example.com as deploy.',
+          reason:
+            'No rule lets you log in to db-1.example.com as deploy. POST /v1/explain says which groups would matter, and an administrator can add a rule.',
           rules: [
             {
               rule: { name: 'ops' },
