@@ -22,6 +22,7 @@ import { createCaKeyFile } from './ca/signers/file.ts'
 import { type Config, readSecret } from './config.ts'
 import { AppError } from './errors.ts'
 import { openFreeze } from './freeze.ts'
+import { createCheckHost } from './hosts/list.ts'
 import { createAlert } from './http/alert.ts'
 import { createHttp, type Http } from './http/index.ts'
 import { createMetrics, createMetricsFetch } from './http/metrics.ts'
@@ -45,6 +46,7 @@ import { openRevoke } from './revoke.ts'
 import { adoptKey, createRotation } from './rotate.ts'
 import { openLock, openReader, openStore } from './store/index.ts'
 
+export { type AskedHost, findUnknownHosts } from './app/unknown-hosts.ts'
 export { createCaKeyFile, openAuthority, readKeys }
 
 /** What a test may set in place of the real thing. The service sets none of them. */
@@ -187,7 +189,7 @@ export const build = async (
     const revoke = await openRevoke({ log, store, clock, trustedClock: trusted.now })
 
     // Where it is trusted.
-    const { hosts, trust, hasApplied, enrol, provider, findRules } = await openHosts({
+    const { provider, findRules, hasApplied, ...parts } = await openHosts({
       config,
       store,
       log,
@@ -197,11 +199,14 @@ export const build = async (
       recent,
       clock: trusted.now,
       random,
+      logger,
+      metrics,
     })
+    opened.push(parts.close)
     const rotation = createRotation({
       ...{ log, store, clock, ring, authority, hasApplied },
       files: keys.files,
-      listHosts: hosts.list,
+      listHosts: parts.hosts.list,
     })
     await evidence.start()
 
@@ -212,6 +217,7 @@ export const build = async (
       findRules,
       checkFrozen: freeze.checkFrozen,
       checkRevoked: revoke.checkRevoked,
+      checkHost: config.knownHostsOnly ? createCheckHost(parts.hosts) : () => {},
       authority,
       log,
       clock: trusted.now,
@@ -238,10 +244,8 @@ export const build = async (
       listPolicyProblems: watch.listProblems,
       explainer,
       freeze,
-      hosts,
+      ...parts,
       revoke,
-      trust,
-      enrol,
       user: findUser(),
       clock,
       trustedClock: trusted.now,
@@ -272,7 +276,7 @@ export const build = async (
       fetch: http.fetch,
       routes: http.routes,
       table: http.table,
-      trustKey: trust.publicKey,
+      trustKey: parts.trust.publicKey,
       async listen() {
         const figures = createMetricsFetch({ metrics, random })
         const { listen: metricsPlace } = config.metrics

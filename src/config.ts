@@ -98,6 +98,8 @@ export interface Config {
   readonly dataDir: string
   /** Its `*.yaml` are the policy. Default `policies`. */
   readonly policyDir: string
+  /** Whether a certificate can only be asked for a host on the list. Default false. */
+  readonly knownHostsOnly: boolean
   /** PEM files; plain http where absent. */
   readonly tls?: { readonly cert: string; readonly key: string }
   /** Peers whose `X-Forwarded-For` is believed; a plain-http listener beyond loopback serves only them. */
@@ -214,6 +216,7 @@ const createConfig = (file: string, settings: Settings, env: Env): Config => {
     publicUrl: publicUrl ?? formatOrigin(listen, tls !== undefined),
     dataDir: settings.dataDir,
     policyDir: settings.policyDir,
+    knownHostsOnly: settings.knownHostsOnly,
     ...(tls === undefined ? {} : { tls }),
     trustedProxies: settings.trustedProxies,
     limits: settings.limits,

@@ -60,6 +60,8 @@ export const createIssue = (deps: {
   readonly checkFrozen: () => void
   /** @throws AppError `subject_revoked`, `key_revoked` */
   readonly checkRevoked: (holder: Caller['identity'], fingerprint: string) => void
+  /** @throws AppError `host_unknown` where certificates are for hosts on the list alone */
+  readonly checkHost: (name: string) => void
   readonly authority: Authority
   readonly log: Log
   readonly clock: Clock
@@ -94,6 +96,7 @@ export const createIssue = (deps: {
     }
     try {
       checkOrders()
+      deps.checkHost(ask.host)
       if (proof !== undefined) {
         const use = (hash: string) => recent.useProof(hash, at)
         facts.proof = checkProof({ proof, publicKey, audience, at, use })

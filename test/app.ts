@@ -151,6 +151,7 @@ export const createTestConfig = (
   publicUrl,
   dataDir: join(dir, 'data'),
   policyDir: join(dir, 'policies'),
+  knownHostsOnly: false,
   trustedProxies: [],
   limits: { perAddress: 'off', perIdentity: 'off', inFlight: 64 },
   ca: {

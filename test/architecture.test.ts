@@ -21,7 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   revoke: ['identity', 'policy', 'ca', 'hosts', 'audit', 'lib', 'errors'],
   freeze: ['identity', 'policy', 'ca', 'audit', 'lib', 'errors'],
   rotate: ['identity', 'policy', 'ca', 'audit', 'hosts', 'lib', 'errors'],
-  store: ['lib', 'errors', 'audit?', 'ca?'],
+  store: ['lib', 'errors', 'audit?', 'ca?', 'hosts?'],
   config: ['lib', 'errors'],
   http: [
     'issue',

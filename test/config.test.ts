@@ -15,6 +15,7 @@ describe('a configuration', () => {
       publicUrl: 'http://127.0.0.1:8422',
       dataDir: join(dir, 'data'),
       policyDir: join(dir, 'policies'),
+      knownHostsOnly: false,
       trustedProxies: [],
       limits: {
         perAddress: { count: 600, windowSeconds: 60 },
@@ -40,6 +41,7 @@ listen: "[::1]:9000"
 publicUrl: https://postern.example.com/
 dataDir: /var/lib/postern
 policyDir: ../rules
+knownHostsOnly: true
 tls: { cert: tls.crt, key: tls.key }
 trustedProxies: [10.2.0.0/16, 192.0.2.7]
 limits: { perAddress: off, perIdentity: 10/s, inFlight: 5 }
@@ -69,6 +71,7 @@ log: { level: debug }
       publicUrl: 'https://postern.example.com',
       dataDir: '/var/lib/postern',
       policyDir: join(dir, '..', 'rules'),
+      knownHostsOnly: true,
       tls: { cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key') },
       trustedProxies: [
         { text: '10.2.0.0/16', family: 'ipv4', address: '10.2.0.0', prefix: 16 },
@@ -211,6 +214,7 @@ describe('the environment', () => {
       publicUrl: 'https://p.example',
       dataDir: '/d',
       policyDir: '/p',
+      knownHostsOnly: false,
       tls: { cert: '/c', key: '/k' },
       limits: { perAddress: { count: 1, windowSeconds: 1 }, perIdentity: 'off', inFlight: 7 },
       ca: {

@@ -113,6 +113,7 @@ const compose = (given: {
     },
     checkFrozen: given.checkFrozen ?? (() => {}),
     checkRevoked: given.checkRevoked ?? (() => {}),
+    checkHost: () => {},
     authority,
     log,
     clock: given.at ?? (() => at),

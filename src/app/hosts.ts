@@ -7,15 +7,26 @@ import type { Config } from '../config.ts'
 import { createFindRules, proofMillis, type Rules } from '../enrol/proof.ts'
 import { readRegistry } from '../enrol/read.ts'
 import { createEnrol, type Enrol } from '../enrol.ts'
-import type { Host, Hosts, Trust } from '../hosts/index.ts'
+import {
+  findStanding,
+  type Host,
+  type Hosts,
+  type Reports,
+  type Scripts,
+  type Trust,
+} from '../hosts/index.ts'
 import { createHosts } from '../hosts/list.ts'
+import { memoryReports, openReports, type ReportStore } from '../hosts/reports.ts'
+import { readScripts } from '../hosts/scripts.ts'
 import { createTrust } from '../hosts/trust.ts'
 import { openTrustKey } from '../hosts/trust-key.ts'
+import type { Metrics } from '../http/index.ts'
 import { createEnrolmentProvider } from '../identity/enrolment.ts'
 import type { Identity, Provider } from '../identity/index.ts'
 import { encodeBase64 } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/ids.ts'
+import type { Logger } from '../lib/log.ts'
 import type { Ask } from '../policy/index.ts'
 import type { Revoke } from '../revoke.ts'
 import type { EnforcedPolicy } from './policy.ts'
@@ -30,15 +41,22 @@ export interface HostParts {
   /** Whether the bundle a host says it has names what the entry of this number made known. */
   readonly hasApplied: (host: Host, seq: number) => boolean
   readonly enrol: Enrol
+  readonly reports: Reports
+  readonly scripts: Scripts
   /** Who a host is that has just enrolled; for the asks that prove its login, and nothing else. */
   readonly provider: Provider
   readonly findRules: (identity: Identity, ask: Ask) => Rules
+  /** Writes what hosts last reported. */
+  close(): Promise<void>
 }
+
+/** One commit for all the hosts that reported meanwhile. */
+const flushMillis = 1_000
 
 /** Codes: `invalid_config`, `log_corrupt`, those of the store. */
 export const openHosts = async (given: {
   readonly config: Config
-  readonly store: Pick<Store, 'find' | 'findAfter'>
+  readonly store: Pick<Store, 'find' | 'findAfter'> & Partial<ReportStore>
   readonly log: Log
   readonly watch: Pick<EnforcedPolicy, 'current' | 'since'>
   readonly ring: KeyRing
@@ -46,6 +64,8 @@ export const openHosts = async (given: {
   readonly recent: Pick<Recent, 'takePlace'>
   readonly clock: Clock
   readonly random: Random
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'watchHosts'>
 }): Promise<HostParts> => {
   const { config, store, log, watch, ring, revoke, clock, random } = given
   const { publicUrl: issuer } = config
@@ -54,10 +74,18 @@ export const openHosts = async (given: {
   const key = await openTrustKey({ path: findTrustKey(config), isPinned })
   const floor = await readTrustFloor(store)
 
+  const { saveReports, listReports } = store
+  const reports = await openReports({
+    store:
+      saveReports === undefined || listReports === undefined
+        ? memoryReports
+        : { saveReports, listReports },
+    clock,
+  })
   const hosts = createHosts({
     listed: () => watch.current().hosts,
     enrolled: registry.enrolled,
-    reports: new Map(),
+    reports: reports.newest,
   })
   const trust = createTrust({
     hosts,
@@ -96,7 +124,29 @@ export const openHosts = async (given: {
   })
   const hasApplied = ({ trustVersion }: Host, seq: number) =>
     trustVersion !== undefined && trustVersion >= floor + seq
-  return { hosts, trust, hasApplied, enrol, provider, findRules }
+  given.metrics.watchHosts(() => {
+    const at = clock()
+    return hosts.list().map((host) => findStanding(host, trust.version(host.name) ?? 0, at))
+  })
+  const flush = () =>
+    reports
+      .flush()
+      .catch((err: unknown) => given.logger.error({ err }, 'no report of a host was kept'))
+  const timer = setInterval(flush, flushMillis)
+  return {
+    hosts,
+    trust,
+    enrol,
+    reports,
+    scripts: readScripts({ publicUrl: issuer, key }),
+    hasApplied,
+    provider,
+    findRules,
+    async close() {
+      clearInterval(timer)
+      await flush()
+    },
+  }
 }
 
 /**

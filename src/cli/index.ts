@@ -14,6 +14,7 @@ import { certList, certShow } from './commands/cert.ts'
 import { doctor } from './commands/doctor.ts'
 import { freeze, unfreeze } from './commands/freeze.ts'
 import { helpCommand } from './commands/help.ts'
+import { hostInvite, hostList, hostRemove, hostShow } from './commands/host.ts'
 import { init } from './commands/init.ts'
 import { login, logout } from './commands/login.ts'
 import { policyCheck } from './commands/policy-check.ts'
@@ -55,6 +56,10 @@ export const commands: readonly Command[] = [
   revocations,
   freeze,
   unfreeze,
+  hostList,
+  hostShow,
+  hostInvite,
+  hostRemove,
   certList,
   certShow,
   whoCan,
@@ -84,6 +89,7 @@ export const commands: readonly Command[] = [
 const groups: Readonly<Record<string, string>> = {
   ca: 'the keys of the CA',
   policy: 'the policy files',
+  host: 'the hosts that trust the CA',
   cert: 'the certificates that were issued',
   audit: 'the log; also while the service runs',
 }

@@ -20,6 +20,9 @@ const configuration = {
     text: 'Holds the log, postern.db, and the admin socket. Default data, beside this file.',
   },
   policyDir: { text: 'Its *.yaml are the policy. Default policies, beside this file.' },
+  knownHostsOnly: {
+    text: 'Whether certificates are only for hosts that the policy lists or that have enrolled. Default false.',
+  },
   tls: { text: 'The certificate and key of the listener; plain http without.' },
   trustedProxies: {
     text: 'Addresses or blocks of the proxies in front, whose X-Forwarded-For is believed. Default none.',

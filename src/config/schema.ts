@@ -48,6 +48,14 @@ const form = <T>(parse: (text: string) => T | Refusal) =>
 const oneOf = <const W extends readonly string[]>(...words: W) =>
   z.enum(words, { error: `must be ${words.slice(0, -1).join(', ')} or ${words.at(-1)}` })
 
+/** A variable is always text, so the words are read too. */
+const flag = z.union(
+  [z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')],
+  {
+    error: 'must be true or false',
+  },
+)
+
 const second = 1
 const minute = 60 * second
 const hour = 60 * minute
@@ -110,6 +118,7 @@ export const createSchema = (resolvePath: (path: string) => string) => {
       dataDir: path.default(resolvePath('data')),
       policyDir: path.default(resolvePath('policies')),
       tls: strictShape({ cert: path, key: path }, 'tls').optional(),
+      knownHostsOnly: flag.default(false),
       trustedProxies: z.array(form(parseProxy)).default([]),
       limits: strictShape(
         {

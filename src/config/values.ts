@@ -124,7 +124,11 @@ export const parseApiUrl = (text: string): string | Refusal => {
 export const parseOrigin = (text: string): string | Refusal => {
   const url = checkUrl(text)
   if (isRefusal(url)) return url
-  return url.pathname === '/' ? url.origin : refuse(`must be an origin alone, as ${url.origin}`)
+  if (url.pathname !== '/') return refuse(`must be an origin alone, as ${url.origin}`)
+  // It stands in the script that hosts run to enrol.
+  return /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/.test(url.origin)
+    ? url.origin
+    : refuse('must name a host by letters, digits, hyphens and dots')
 }
 
 const entraHosts = [

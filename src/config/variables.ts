@@ -7,6 +7,7 @@ const paths = [
   'publicUrl',
   'dataDir',
   'policyDir',
+  'knownHostsOnly',
   'tls.cert',
   'tls.key',
   'limits.perAddress',

@@ -183,6 +183,20 @@ export const help: Readonly<Record<Code, Help>> = {
     remedy: 'Ask why. `postern unrevoke --subject` lets you have new certificates again.',
     who: admin,
   },
+  host_unknown: {
+    happened:
+      'This service issues certificates only for hosts that its policy lists or that have enrolled (knownHostsOnly), and this is none of them.',
+    remedy:
+      'Check the name for a slip: `postern host list` prints all. Else have the host enrolled with `postern host invite`, or listed under `hosts` in the policy.',
+    who: policyAdmin,
+  },
+  report_refused: {
+    happened:
+      'What a host says of its trust bundle counts only where one of its pinned host keys has signed it, in the last ten minutes, and after its report before. This was not so.',
+    remedy:
+      'Check the host’s clock. Where its host keys are new, enrol it again: `postern host invite`.',
+    who: policyAdmin,
+  },
   role_required: {
     happened:
       'This route is for a role (admin or auditor), and the policy gives you none that fits.',

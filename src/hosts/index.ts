@@ -1,4 +1,8 @@
 export { findHostKeyFault } from '../ssh/host-keys.ts'
+export { listKnownHosts } from './known-hosts.ts'
+export type { Reports } from './reports.ts'
+export type { Scripts } from './scripts.ts'
+export { findStanding, formatSummary, type Standing, standings } from './summary.ts'
 
 /** A host as the policy's files list it (policy's KnownHost fits). */
 export interface ListedHost {

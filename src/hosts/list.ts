@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import type { EnrolledHost, Host, HostReport, Hosts, ListedHost } from './index.ts'
 
 /**
@@ -42,6 +43,17 @@ export const createHosts = (deps: {
         .map((name) => findByName(name) as Host),
   })
 }
+
+/** For a service whose certificates are for hosts on the list alone. Code: `host_unknown`. */
+export const createCheckHost =
+  (hosts: Hosts) =>
+  (name: string): void => {
+    if (hosts.has(name)) return
+    throw new AppError(
+      'host_unknown',
+      `No host ${name} is on the list of this service: ask an administrator to invite it, or to list it in the policy.`,
+    )
+  }
 
 const createIndex = (listed: readonly ListedHost[]) => ({
   listed,

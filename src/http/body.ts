@@ -37,14 +37,36 @@ const readBytes = async (c: HttpContext): Promise<Uint8Array> => {
 
 const jsonType = /^application\/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?$/i
 
-const checkMediaType = (c: HttpContext): void => {
+const checkMediaType = (c: HttpContext, type: RegExp, words: string): void => {
   const encoding = c.req.header('content-encoding')
-  if (!jsonType.test(c.req.header('content-type') ?? '') || encoding !== undefined) {
-    throw new AppError(
-      'unsupported_media_type',
-      'Send the body as JSON in UTF-8, uncompressed, with the header Content-Type: application/json.',
-    )
+  if (!type.test(c.req.header('content-type') ?? '') || encoding !== undefined) {
+    throw new AppError('unsupported_media_type', `Send the body as ${words}.`)
   }
+}
+
+const readWhole = async (c: HttpContext): Promise<Uint8Array> => {
+  try {
+    return await readBytes(c)
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    throw new AppError('invalid_request', 'The body did not arrive whole: send it again.', {
+      cause: error,
+    })
+  }
+}
+
+const textType = /^text\/plain(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?$/i
+
+/** The text of a request. Codes: `unsupported_media_type`, `body_too_large`, `invalid_request`. */
+export const readText = async (c: HttpContext): Promise<string> => {
+  checkMediaType(
+    c,
+    textType,
+    'text in UTF-8, uncompressed, with the header Content-Type: text/plain',
+  )
+  const text = decodeUtf8(await readWhole(c))
+  if (text === undefined) throw invalid('The body is not UTF-8: send text in UTF-8.')
+  return text
 }
 
 const invalid = (message: string) => new AppError('invalid_request', message)
@@ -54,17 +76,12 @@ const invalid = (message: string) => new AppError('invalid_request', message)
  * for what is not UTF-8, not JSON, or JSON that two readers could read differently.
  */
 export const readJson = async (c: HttpContext): Promise<unknown> => {
-  checkMediaType(c)
-  let bytes: Uint8Array
-  try {
-    bytes = await readBytes(c)
-  } catch (error) {
-    if (error instanceof AppError) throw error
-    throw new AppError('invalid_request', 'The body did not arrive whole: send it again.', {
-      cause: error,
-    })
-  }
-  const text = decodeUtf8(bytes)
+  checkMediaType(
+    c,
+    jsonType,
+    'JSON in UTF-8, uncompressed, with the header Content-Type: application/json',
+  )
+  const text = decodeUtf8(await readWhole(c))
   if (text === undefined) throw invalid('The body is not UTF-8: send one JSON object in UTF-8.')
   try {
     return parseJson(text)

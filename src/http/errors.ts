@@ -106,5 +106,16 @@ export const answer = (
     },
   })
 
+/** An answer without a body, as 204 and 304 are. */
+export const answerEmpty = (
+  c: HttpContext,
+  status: number,
+  more: Readonly<Record<string, string>> = {},
+): Response =>
+  new Response(null, {
+    status,
+    headers: { ...commonHeaders, ...more, 'x-request-id': c.get('facts').id },
+  })
+
 export const answerJson = (c: HttpContext, status: number, value: unknown): Response =>
   answer(c, status, 'application/json', JSON.stringify(value))

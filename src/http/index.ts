@@ -4,7 +4,7 @@ import type { Authority, KeyRing } from '../ca/index.ts'
 import type { Enrol } from '../enrol.ts'
 import { AppError } from '../errors.ts'
 import type { Freeze } from '../freeze.ts'
-import type { Hosts, Trust } from '../hosts/index.ts'
+import type { Hosts, Reports, Scripts, Trust } from '../hosts/index.ts'
 import { type Caller, formatIdentity, type Pool } from '../identity/index.ts'
 import type { Issue } from '../issue.ts'
 import type { Cidr } from '../lib/address.ts'
@@ -47,10 +47,13 @@ import { createKeyListRoute, createKeyRoutes } from './routes/ca-keys.ts'
 import { createCertificateListRoute } from './routes/certificate-list.ts'
 import { createCertificatesRoute } from './routes/certificates.ts'
 import { createDocsRoute } from './routes/docs.ts'
+import { createScriptRoutes } from './routes/enrol-scripts.ts'
 import { createExplainRoute } from './routes/explain.ts'
 import { createFreezeRoute, createUnfreezeRoute } from './routes/freeze.ts'
 import { createReadyRoute, healthRoute } from './routes/health.ts'
+import { createHostRoutes } from './routes/hosts.ts'
 import { createEnrolRoute, createInviteRoute } from './routes/hosts-enrol.ts'
+import { createReportRoute } from './routes/hosts-report.ts'
 import { createTrustRoute } from './routes/hosts-trust.ts'
 import type { Route } from './routes/index.ts'
 import { createKrlRoute } from './routes/krl.ts'
@@ -90,6 +93,8 @@ export interface HttpDeps {
   readonly revoke: Revoke
   readonly trust: Trust
   readonly enrol: Enrol
+  readonly reports: Reports
+  readonly scripts: Scripts
   /** The user this process runs as: whoever comes through the admin socket. */
   readonly user: string
   readonly explainer: Explainer
@@ -143,7 +148,7 @@ export const createHttp = (deps: HttpDeps): Http => {
   })
 
   const table: readonly Route[] = [
-    createCertificatesRoute({ issue: deps.issue, metrics }),
+    createCertificatesRoute(deps),
     createCertificateListRoute({ ...deps, findRoles, checkRole }),
     whoamiRoute,
     createProvidersRoute(deps.loginProviders),
@@ -154,6 +159,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     createPolicyRoute(deps),
     createFreezeRoute(deps.freeze),
     createUnfreezeRoute(deps.freeze),
+    ...createHostRoutes(deps),
     createInviteRoute(deps),
     createEnrolRoute(deps),
     createTrustRoute(deps.trust),
@@ -161,6 +167,8 @@ export const createHttp = (deps: HttpDeps): Http => {
     createUnrevokeRoute(deps.revoke),
     createRevocationsRoute(deps.revoke),
     createKrlRoute(deps.revoke),
+    createReportRoute(deps),
+    ...createScriptRoutes(deps.scripts),
     createAuditListRoute(deps.history),
     createCheckpointRoute(deps.evidence),
     createProofRoute(deps.evidence),

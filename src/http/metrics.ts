@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { AppError, type Code } from '../errors.ts'
+import { type Standing, standings } from '../hosts/index.ts'
 import { toSeconds } from '../lib/clock.ts'
 import { createId, type Random } from '../lib/ids.ts'
 import { commonHeaders, formatProblem, formatProblemHeaders } from './errors.ts'
@@ -24,6 +25,8 @@ export interface Metrics {
   setPolicy(sha256: string, at: Date): void
   /** Changed policy files were not taken: once for each distinct failure. */
   countReloadFailure(): void
+  /** How the hosts stand whenever somebody asks for the figures. */
+  watchHosts(listStandings: () => readonly Standing[]): void
   /** Counts a failure of the log's copy, when it begins. */
   countCopyFailure(): void
   /** The figures in Prometheus' text format. */
@@ -96,6 +99,19 @@ export const createMetrics = (withProcess: boolean): Metrics => {
       policy.set({ sha256 }, toSeconds(at))
     },
     countReloadFailure: () => reloadFailures.inc(),
+    watchHosts(listStandings: () => readonly Standing[]) {
+      new Gauge({
+        name: 'postern_hosts',
+        help: 'Hosts, by how they stand: with the newest trust bundle (current) or an older one (behind), unheard of for 15 minutes (silent) or ever (never seen).',
+        labelNames: ['standing'] as const,
+        registers,
+        collect() {
+          this.reset()
+          const found = Map.groupBy(listStandings(), (standing) => standing)
+          for (const standing of standings) this.set({ standing }, found.get(standing)?.length ?? 0)
+        },
+      })
+    },
     countCopyFailure() {
       copyFailures.inc()
     },

@@ -85,6 +85,11 @@ const describeBody = ({ schema, example }: NonNullable<Route['body']>) => ({
   content: { 'application/json': { schema, example } },
 })
 
+const describeText = ({ example }: NonNullable<Route['text']>) => ({
+  required: true,
+  content: { 'text/plain': { schema: z.string(), example } },
+})
+
 /** Enters a route into the registry, with every answer it can give. */
 export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => {
   const isPublic = route.access === 'public'
@@ -119,6 +124,7 @@ export const describeRoute = (app: OpenAPIHono<HttpEnv>, route: Route): void => 
       ...(route.path.includes('{') ? { params: describeParams(route.path) } : {}),
       ...(route.query === undefined ? {} : { query: describeQuery(route.query) }),
       ...(route.body === undefined ? {} : { body: describeBody(route.body) }),
+      ...(route.text === undefined ? {} : { body: describeText(route.text) }),
     },
     responses,
   })

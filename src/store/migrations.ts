@@ -35,7 +35,16 @@ export interface SummariesTable {
   terms: Uint8Array
 }
 
+/** The newest report of each host (hosts/reports.ts): what it has, not what anyone did. */
+export interface ReportsTable {
+  host: string
+  version: number
+  time: string
+  seen_at: string
+}
+
 export interface Tables {
+  reports: ReportsTable
   entries: EntriesTable
   summaries: SummariesTable
   migrations: { version: number; name: string }
@@ -94,6 +103,13 @@ export const migrations: readonly Migration[] = [
     statements: [
       `CREATE TABLE summaries (segment INTEGER PRIMARY KEY,
         since TEXT NOT NULL, until TEXT NOT NULL, terms BLOB NOT NULL) STRICT`,
+    ],
+  },
+  {
+    name: 'reports',
+    statements: [
+      `CREATE TABLE reports (host TEXT PRIMARY KEY, version INTEGER NOT NULL,
+        time TEXT NOT NULL, seen_at TEXT NOT NULL) STRICT, WITHOUT ROWID`,
     ],
   },
 ]

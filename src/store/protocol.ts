@@ -1,8 +1,8 @@
-import type { Store } from '../audit/store.ts'
 import type { Code } from '../errors.ts'
+import type { WholeStore } from './sqlite.ts'
 
-/** What may be asked of the store's worker: the members of a Store, by name. */
-export type Method = keyof Store
+/** What may be asked of the store's worker: its members, by name. */
+export type Method = keyof WholeStore
 
 /** A call, and its answer by the same number: what the two threads say to one another. */
 export interface Call {

@@ -10,19 +10,18 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import type { Store } from '../audit/store.ts'
 import { AppError } from '../errors.ts'
 import { createBuilder } from './connection.ts'
 import { toStoreError } from './failures.ts'
 import { checkVersion } from './migrations.ts'
-import { createSqlite } from './sqlite.ts'
+import { createSqlite, type WholeStore } from './sqlite.ts'
 
 /**
  * Opens the log for reading, beside a running service or after it has stopped; `append` always
  * rejects. Works in a directory that may not be written too, unless the service was killed there.
  * @throws AppError `not_found` where there is no log; otherwise as `openStore`.
  */
-export const openReader = async (path: string): Promise<Store> => {
+export const openReader = async (path: string): Promise<WholeStore> => {
   checkReadable(path)
   try {
     const connection = openReadable(path)

@@ -2,16 +2,21 @@ import type Database from 'better-sqlite3'
 import type { Kysely, SelectQueryBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { Filter, Head, Row, Store } from '../audit/store.ts'
+import type { ReportStore, StoredReport } from '../hosts/reports.ts'
 import { createBuilder, openConnection } from './connection.ts'
 import { storeError, toStoreError } from './failures.ts'
 import type { Tables } from './migrations.ts'
+import { createReports } from './reports.ts'
 import { createSummaries, type Range } from './summaries.ts'
+
+/** Everything the database holds: the log, and beside it the hosts' reports. */
+export type WholeStore = Store & ReportStore
 
 /**
  * The log in SQLite, in this thread: a commit holds the event loop for as long as its fsync takes,
  * so the service uses it in a worker (thread.ts). Makes the database where there is none.
  */
-export const openSqlite = async (path: string): Promise<Store> => {
+export const openSqlite = async (path: string): Promise<WholeStore> => {
   try {
     return createSqlite(await openConnection(path))
   } catch (error) {
@@ -20,12 +25,13 @@ export const openSqlite = async (path: string): Promise<Store> => {
 }
 
 /** A Store over an open connection, which `close` closes. */
-export const createSqlite = (connection: Database): Store => {
+export const createSqlite = (connection: Database): WholeStore => {
   const builder = createBuilder(connection)
   const selectHead = connection.prepare('SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1')
   const insert = connection.prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
   const touch = connection.prepare('UPDATE migrations SET name = name WHERE version = 1')
   const summaries = createSummaries(connection)
+  const reports = createReports(connection)
   let isOpen = true
 
   const append = connection.transaction((rows: readonly Row[], expected: Head | undefined) => {
@@ -97,6 +103,8 @@ export const createSqlite = (connection: Database): Store => {
       }),
     findAfter: (filter: Filter, limit: number, after: number) =>
       answer(() => search(filter, limit, { from: after + 1, to: findLast() }, 'oldest')),
+    saveReports: (list: readonly StoredReport[]) => answer(() => reports.saveReports(list)),
+    listReports: () => answer(() => reports.listReports()),
     close: async () => {
       if (isOpen) connection.close()
       isOpen = false

@@ -1,8 +1,10 @@
 import { Worker } from 'node:worker_threads'
-import type { Filter, Head, Row, Store } from '../audit/store.ts'
+import type { Filter, Head, Row } from '../audit/store.ts'
 import { AppError } from '../errors.ts'
+import type { StoredReport } from '../hosts/reports.ts'
 import { storeError } from './failures.ts'
 import { type Answer, type Call, type Failure, type Method, openingId } from './protocol.ts'
+import type { WholeStore } from './sqlite.ts'
 
 /** How long `close` waits for a disk that stalls, in milliseconds. */
 const closeTimeout = 5000
@@ -13,7 +15,7 @@ const closeTimeout = 5000
  * it, but for a search that is still under way.
  * Once the worker has died every call rejects with `audit_unavailable`.
  */
-export const openThread = async (path: string): Promise<Store> => {
+export const openThread = async (path: string): Promise<WholeStore> => {
   const isSource = import.meta.url.endsWith('.ts')
   const file = new URL(isSource ? './worker.ts' : './worker.js', import.meta.url)
   const worker = new Worker(file, { workerData: { path } })
@@ -79,6 +81,8 @@ export const openThread = async (path: string): Promise<Store> => {
       ask('find', filter, limit, before) as Promise<readonly Row[]>,
     findAfter: (filter: Filter, limit: number, after: number) =>
       ask('findAfter', filter, limit, after) as Promise<readonly Row[]>,
+    saveReports: (reports: readonly StoredReport[]) => ask('saveReports', reports) as Promise<void>,
+    listReports: () => ask('listReports') as Promise<readonly StoredReport[]>,
     close: () => {
       closing ??= close()
       return closing

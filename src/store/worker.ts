@@ -1,8 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Store } from '../audit/store.ts'
 import { toStoreError } from './failures.ts'
 import { type Answer, type Call, type Failure, openingId } from './protocol.ts'
-import { openSqlite } from './sqlite.ts'
+import { openSqlite, type WholeStore } from './sqlite.ts'
 
 if (parentPort === null) throw new TypeError('this file runs in a worker of store/thread.ts')
 const port = parentPort
@@ -26,7 +25,7 @@ const answer = async (id: number, work: () => Promise<unknown>): Promise<void> =
   if (id === openingId && reply.failure !== undefined) port.close()
 }
 
-let store: Store
+let store: WholeStore
 await answer(openingId, async () => {
   store = await openSqlite((workerData as { readonly path: string }).path)
 })

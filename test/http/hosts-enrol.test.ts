@@ -73,7 +73,9 @@ describe('an invitation', () => {
       name: 'web-1.example.com',
       logins: ['deploy', 'root'],
     })
-    expect(command).toBe(`curl -fsS https://postern.example.com/enrol | sh -s -- ${token}`)
+    expect(command).toBe(
+      `curl -fsS https://postern.example.com/enrol | sh -s -- ${token} web-1.example.com`,
+    )
     const [secret = '', key = ''] = token.split('.')
     expect(Buffer.from(secret, 'base64url').length).toBe(32)
     expect(key).toBe(service.app.trustKey.replace('ssh-ed25519 ', ''))

@@ -17,6 +17,9 @@ listen: 127.0.0.1:8422
 dataDir: data
 policyDir: policies
 
+# Certificates only for hosts that the policy lists or that have enrolled.
+#knownHostsOnly: true
+
 # A rate, or off. perAddress counts refused and unauthenticated requests, perIdentity all.
 #limits: { perAddress: 600/m, perIdentity: 600/m, inFlight: 1024 }
 

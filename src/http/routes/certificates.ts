@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { parsePublicKey } from '../../ca/index.ts'
 import { AppError } from '../../errors.ts'
+import { type Host, type Hosts, listKnownHosts } from '../../hosts/index.ts'
 import type { Issue } from '../../issue.ts'
 import { parseDuration } from '../../lib/duration.ts'
 import { isHostName, isLogin } from '../../lib/names.ts'
@@ -62,7 +63,16 @@ const issuedSchema = z
     rule: z.string().openapi({ description: 'The name of the rule that allowed it.' }),
     criticalOptions: z.record(z.string(), z.string()),
     extensions: z.record(z.string(), z.string()),
-    host: z.object({ name: z.string() }),
+    host: z
+      .object({
+        name: z.string(),
+        address: z.string().optional(),
+        port: z.number().int().optional(),
+        knownHosts: z.array(z.string()).optional().openapi({
+          description: 'Lines for a known_hosts file: the keys that this host has, and no others.',
+        }),
+      })
+      .openapi({ description: 'Where to connect to; only the name for a host on no list.' }),
     shortenedBy: z.enum(['token', 'when']).optional().openapi({
       description:
         'There where the certificate ends before its ttl has passed: with the token, or with the time the rule speaks of.',
@@ -109,10 +119,14 @@ export const askMistakes = {
 const mistake = (member: keyof typeof askMistakes) =>
   new AppError(askMistakes[member].code, askMistakes[member].message)
 
-/** The ask in canonical form, each member refused by its own code. */
-export const parseAsk = (body: Omit<z.output<typeof askSchema>, 'proof' | 'publicKey'>): Ask => {
-  const { host, login, ttl, command, reason } = body
-  if (!isHostName(host)) throw mistake('host')
+/** The ask in canonical form, each member refused by its own code; a host's alias becomes its name. */
+export const parseAsk = (
+  body: Omit<z.output<typeof askSchema>, 'proof' | 'publicKey'>,
+  hosts: Pick<Hosts, 'resolve'>,
+): Ask => {
+  const { host: named, login, ttl, command, reason } = body
+  if (!isHostName(named)) throw mistake('host')
+  const host = hosts.resolve(named)
   if (!isLogin(login)) throw mistake('login')
   const ttlSeconds = ttl === undefined ? undefined : parseDuration(ttl)
   if (ttl !== undefined && ttlSeconds === undefined) throw mistake('ttl')
@@ -125,9 +139,22 @@ export const parseAsk = (body: Omit<z.output<typeof askSchema>, 'proof' | 'publi
   }
 }
 
+const describeHost = (name: string, host: Host | undefined) => {
+  if (host === undefined) return { name }
+  const { address, port } = host
+  const knownHosts = listKnownHosts(host)
+  return {
+    name,
+    ...(address === undefined ? {} : { address }),
+    port,
+    ...(knownHosts.length === 0 ? {} : { knownHosts }),
+  }
+}
+
 /** `POST /v1/certificates`: the shape of an ask is checked here, its right in issue.ts. */
 export const createCertificatesRoute = (deps: {
   readonly issue: Issue
+  readonly hosts: Hosts
   readonly metrics: Metrics
 }): IdentityRoute => ({
   method: 'post',
@@ -180,6 +207,7 @@ export const createCertificatesRoute = (deps: {
     'key_in_use',
     'pop_failed',
     'token_expired',
+    'host_unknown',
     'policy_denied',
     'mfa_required',
     'reason_required',
@@ -195,7 +223,7 @@ export const createCertificatesRoute = (deps: {
   ],
   async handle(c, caller) {
     const { proof: signed, ...wanted } = checkShape(askSchema, await readJson(c), askMistakes)
-    const ask = parseAsk(wanted)
+    const ask = parseAsk(wanted, deps.hosts)
     const publicKey = parsePublicKey(wanted.publicKey)
     const proof = signed === undefined ? {} : { proof: { ...signed, wanted } }
     const { id, address } = c.get('facts')
@@ -208,7 +236,8 @@ export const createCertificatesRoute = (deps: {
         request: { id, address },
       })
       deps.metrics.countDecision('allow')
-      return answerJson(c, 201, issued)
+      const host = describeHost(ask.host, deps.hosts.find(ask.host))
+      return answerJson(c, 201, { ...issued, host })
     } catch (error) {
       const isDenial =
         error instanceof AppError && (error.kind === 'denied' || error.kind === 'unauthenticated')

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../../errors.ts'
+import type { Hosts } from '../../hosts/index.ts'
 import { parseAddress } from '../../lib/address.ts'
 import { type Clock, formatTime } from '../../lib/clock.ts'
 import { formatDuration } from '../../lib/duration.ts'
@@ -125,6 +126,7 @@ export const createExplainRoute = (deps: {
   readonly explainer: Explainer
   readonly currentPolicy: () => Policy
   readonly checkRole: CheckRole
+  readonly hosts: Pick<Hosts, 'resolve'>
   readonly clock: Clock
 }): IdentityRoute => {
   const { explainer, checkRole } = deps
@@ -209,7 +211,7 @@ export const createExplainRoute = (deps: {
     async handle(c, caller) {
       const body = checkShape(questionSchema, await readJson(c), mistakes)
       const isForAdmin = [body.who, body.at, body.from].some((member) => member !== undefined)
-      const { who, ...question } = parseQuestion(body, deps.clock())
+      const { who, ...question } = parseQuestion(body, deps.clock(), deps.hosts)
       if (isForAdmin) await checkRole(c, caller, 'admin')
       const { address } = c.get('facts')
       if (who !== undefined) {
@@ -231,7 +233,7 @@ export const createExplainRoute = (deps: {
     },
     async handleLocal(c) {
       const body = checkShape(questionSchema, await readJson(c), mistakes)
-      const { who, ...question } = parseQuestion(body, deps.clock())
+      const { who, ...question } = parseQuestion(body, deps.clock(), deps.hosts)
       // A local admin is nobody that a rule could name.
       if (who === undefined) throw new AppError(mistakes.who.code, whoMissing)
       return explainInFull(c, { ...question, ...readDescribed(who, question.at) })
@@ -244,11 +246,12 @@ const whoMissing = `Here it must be said about whom: add "who", as {"github": {"
 const parseQuestion = (
   body: z.output<typeof questionSchema>,
   now: Date,
+  hosts: Pick<Hosts, 'resolve'>,
 ): Omit<Question, 'identity' | 'memberships'> & { readonly who: unknown } => {
   const { who, at, from, proof } = body
   return {
     who,
-    ask: parseAsk(body),
+    ask: parseAsk(body, hosts),
     at: at === undefined ? now : new Date(at),
     ...(from === undefined ? {} : { address: from }),
     hasProof: proof === true,

@@ -150,7 +150,8 @@ export const createInviteRoute = (deps: {
     const { id, address } = c.get('facts')
     const invited = await deps.enrol.invite({ identity, request: { id, address }, wanted })
     const { hash: _, ...invitation } = invited
-    const command = `curl -fsS ${deps.publicUrl}/enrol | sh -s -- ${invited.token}`
+    const words = [invited.token, ...(invited.name === undefined ? [] : [invited.name])]
+    const command = `curl -fsS ${deps.publicUrl}/enrol | sh -s -- ${words.join(' ')}`
     return answerJson(c, 201, { ...invitation, command })
   },
 })

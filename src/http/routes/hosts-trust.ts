@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../../errors.ts'
 import type { Trust } from '../../hosts/index.ts'
-import { commonHeaders } from '../errors.ts'
+import { answer, answerEmpty } from '../errors.ts'
 import type { PublicRoute } from './index.ts'
 
 const contentType = 'text/plain; charset=utf-8'
@@ -41,13 +41,12 @@ export const createTrustRoute = (trust: Trust): PublicRoute => ({
     const version = trust.version(name)
     if (version === undefined) throw notFound()
     const etag = `"${version}"`
-    const headers = { ...commonHeaders, etag, 'x-request-id': c.get('facts').id }
-    if (isNamed(c.req.header('if-none-match') ?? '', etag)) {
-      return new Response(null, { status: 304, headers })
-    }
+    if (isNamed(c.req.header('if-none-match') ?? '', etag)) return answerEmpty(c, 304, { etag })
     const bundle = trust.findBundle(name)
     if (bundle === undefined) throw notFound()
-    return new Response(bundle, { headers: { ...headers, 'content-type': contentType } })
+    const response = answer(c, 200, contentType, bundle)
+    response.headers.set('etag', etag)
+    return response
   },
 })
 

@@ -15,6 +15,8 @@ interface RouteBase {
   /** The names its query may have, each at most once, and what they say. None where it takes no query. */
   readonly query?: Readonly<Record<string, string>>
   readonly body?: { readonly schema: z.ZodObject; readonly example: unknown }
+  /** There in place of `body` where it takes plain text. */
+  readonly text?: { readonly example: string }
   readonly answers: readonly {
     readonly status: number
     readonly description: string
