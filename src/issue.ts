@@ -40,6 +40,10 @@ export interface Issued {
   readonly shortenedBy?: 'token' | 'when'
 }
 
+/** What decides about an ask, and what counts the certificates it has led to. */
+export type Rules = Pick<Policy, 'sha256' | 'listQuestions' | 'evaluate'> &
+  Pick<Recent, 'takePlace'>
+
 export type Issue = (request: IssueRequest) => Promise<Issued>
 
 /**
@@ -49,13 +53,7 @@ export type Issue = (request: IssueRequest) => Promise<Issued>
  */
 export const createIssue = (deps: {
   /** The rules that decide about an ask of this identity, and what counts the certificates by them. */
-  readonly findRules: (
-    identity: Identity,
-    ask: Ask,
-  ) => {
-    readonly policy: Pick<Policy, 'sha256' | 'listQuestions' | 'evaluate'>
-    readonly takePlace: Recent['takePlace']
-  }
+  readonly findRules: (identity: Identity, ask: Ask) => Rules
   /** @throws AppError `frozen` while all issuing is stopped */
   readonly checkFrozen: () => void
   /** @throws AppError `subject_revoked`, `key_revoked` */
@@ -79,10 +77,10 @@ export const createIssue = (deps: {
   return async ({ caller, ask, publicKey, proof, request }) => {
     const at = clock()
     const { identity } = caller
-    const { policy, takePlace } = deps.findRules(identity, ask)
+    const rules = deps.findRules(identity, ask)
     const facts: Facts = {
       time: formatTime(at),
-      policy: policy.sha256,
+      policy: rules.sha256,
       request,
       identity: formatIdentity(identity),
       ask: { ...ask, fingerprint: publicKey.fingerprint },
@@ -101,19 +99,19 @@ export const createIssue = (deps: {
         const use = (hash: string) => recent.useProof(hash, at)
         facts.proof = checkProof({ proof, publicKey, audience, at, use })
       }
-      const questions = policy.listQuestions(identity, ask, at)
+      const questions = rules.listQuestions(identity, ask, at)
       const memberships = await caller.findMemberships(questions)
       facts.lookUps = questions.map((question) => formatLookUp(question, memberships))
 
       const { address } = request
       const hasProof = facts.proof !== undefined
-      const decision = policy.evaluate({ identity, memberships, ask, at, address, hasProof })
+      const decision = rules.evaluate({ identity, memberships, ask, at, address, hasProof })
       if (decision.rule !== undefined) facts.rule = decision.rule
       if (decision.kind === 'deny') {
         throw new AppError(decision.code, decision.reason, { detail: decision.detail })
       }
       const { rule, grant, maxPerHour: most } = decision
-      place = await takePlace(rule.name, most, at)
+      place = await rules.takePlace(rule.name, most, at)
       if (most !== undefined) facts.quota = { used: place?.used ?? most, most }
       if (place === undefined) throw quotaExceeded(rule.name, most)
       const { intent, shortenedBy } = createIntent({

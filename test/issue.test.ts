@@ -109,7 +109,7 @@ const compose = (given: {
   const issue = createIssue({
     findRules: () => {
       steps.push('policy')
-      return { policy, takePlace: (given.recent ?? unlimited).takePlace }
+      return { ...policy, takePlace: (given.recent ?? unlimited).takePlace }
     },
     checkFrozen: given.checkFrozen ?? (() => {}),
     checkRevoked: given.checkRevoked ?? (() => {}),

@@ -30,10 +30,8 @@ const sentence =
 export const proofMillis = 10 * 60_000
 
 /** What decides about an ask, and what counts the certificates it has led to. */
-export interface Rules {
-  readonly policy: Pick<Policy, 'sha256' | 'listQuestions' | 'evaluate'>
-  readonly takePlace: Recent['takePlace']
-}
+export type Rules = Pick<Policy, 'sha256' | 'listQuestions' | 'evaluate'> &
+  Pick<Recent, 'takePlace'>
 
 /**
  * The rules for an ask: for a host that enrols the built-in one alone, for everybody else the policy
@@ -68,14 +66,12 @@ export const createFindRules = (deps: {
   }
 
   return (identity, ask) => {
-    const policy = currentPolicy()
-    if (identity.kind !== 'enrolment') return { policy, takePlace }
+    const { sha256, listQuestions, evaluate } = currentPolicy()
+    if (identity.kind !== 'enrolment') return { sha256, listQuestions, evaluate, takePlace }
     return {
-      policy: {
-        sha256: policy.sha256,
-        listQuestions: () => [],
-        evaluate: (question) => evaluateProof(deps, question),
-      },
+      sha256,
+      listQuestions: () => [],
+      evaluate: (question) => evaluateProof(deps, question),
       takePlace: () => takeProof(identity.subject, ask.host),
     }
   }

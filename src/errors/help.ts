@@ -184,17 +184,13 @@ export const help: Readonly<Record<Code, Help>> = {
     who: admin,
   },
   host_unknown: {
-    happened:
-      'This service issues certificates only for hosts that its policy lists or that have enrolled (knownHostsOnly), and this is none of them.',
-    remedy:
-      'Check the name for a slip: `postern host list` prints all. Else have the host enrolled with `postern host invite`, or listed under `hosts` in the policy.',
+    happened: 'Certificates are only for hosts that are listed or enrolled (knownHostsOnly).',
+    remedy: 'Check the name: `postern host list` prints all. Else `postern host invite` it.',
     who: policyAdmin,
   },
   report_refused: {
-    happened:
-      'What a host says of its trust bundle counts only where one of its pinned host keys has signed it, in the last ten minutes, and after its report before. This was not so.',
-    remedy:
-      'Check the host’s clock. Where its host keys are new, enrol it again: `postern host invite`.',
+    happened: 'The host has not signed it by a pinned key, or not within ten minutes of now.',
+    remedy: 'Check the host’s clock. With new host keys it enrols again: `postern host invite`.',
     who: policyAdmin,
   },
   role_required: {

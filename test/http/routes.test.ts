@@ -278,6 +278,7 @@ describe('GET /openapi.json', () => {
     expect(Object.keys(problem?.examples ?? {}).sort()).toEqual([
       'address_denied',
       'command_required',
+      'host_unknown',
       'insufficient_scope',
       'key_in_use',
       'mfa_required',
