@@ -193,6 +193,7 @@ describe('the environment', () => {
       POSTERN_PUBLIC_URL: 'https://p.example',
       POSTERN_DATA_DIR: '/d',
       POSTERN_POLICY_DIR: '/p',
+      POSTERN_KNOWN_HOSTS_ONLY: 'true',
       POSTERN_TLS_CERT: '/c',
       POSTERN_TLS_KEY: '/k',
       POSTERN_LIMITS_PER_ADDRESS: '1/s',
@@ -214,7 +215,7 @@ describe('the environment', () => {
       publicUrl: 'https://p.example',
       dataDir: '/d',
       policyDir: '/p',
-      knownHostsOnly: false,
+      knownHostsOnly: true,
       tls: { cert: '/c', key: '/k' },
       limits: { perAddress: { count: 1, windowSeconds: 1 }, perIdentity: 'off', inFlight: 7 },
       ca: {
@@ -229,7 +230,7 @@ describe('the environment', () => {
       log: { level: 'warn' },
     })
     // Each variable is in the list above; one more in the table needs one more here.
-    expect(variables.size).toBe(18)
+    expect(variables.size).toBe(19)
   })
 
   test('can hold what the file leaves out', async () => {

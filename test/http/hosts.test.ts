@@ -236,7 +236,7 @@ describe('host keys', () => {
 
 test('the scripts are served with our own URL in them, and signed', async () => {
   const enrol = await (await service.request('/enrol')).text()
-  expect(enrol).toContain('url=${POSTERN_URL:-https://postern.example.com}')
+  expect(enrol).toMatch(/^url=.*https:\/\/postern\.example\.com\}$/m)
   expect(enrol).not.toContain('@publicUrl@')
   const host = await (await service.request('/enrol/postern-host')).text()
   expect(host).toBe(
