@@ -186,7 +186,7 @@ export const build = async (
       },
     })
     opened.push(trusted.close)
-    const revoke = await openRevoke({ log, store, clock, trustedClock: trusted.now })
+    const revoke = await openRevoke({ log, store, ring, clock, trustedClock: trusted.now })
 
     // Where it is trusted.
     const { provider, findRules, hasApplied, ...parts } = await openHosts({

@@ -12,6 +12,7 @@ import type {
   UnrevokeEntry,
 } from './audit/index.ts'
 import { formatTarget, isBar, readRegister, walkRevoked } from './audit/revocations.ts'
+import type { KeyRing } from './ca/index.ts'
 import { AppError } from './errors.ts'
 import { type Clock, formatTime, toSeconds } from './lib/clock.ts'
 import { createCount, createKrlKeeper, type Krl, type Reach } from './revoke/krl.ts'
@@ -83,11 +84,12 @@ export interface Revoke {
 export const openRevoke = async (deps: {
   readonly log: Log
   readonly store: Pick<Store, 'find' | 'findAfter'>
+  readonly ring: Pick<KeyRing, 'list' | 'version'>
   readonly clock: Clock
   /** Throws while the time is in doubt. */
   readonly trustedClock: Clock
 }): Promise<Revoke> => {
-  const { log, store, clock, trustedClock } = deps
+  const { log, store, ring, clock, trustedClock } = deps
   const now = (): number => {
     try {
       return toSeconds(trustedClock())
@@ -96,7 +98,7 @@ export const openRevoke = async (deps: {
     }
   }
   const register = await readRegister(store)
-  const keeper = createKrlKeeper({ register, store, now })
+  const keeper = createKrlKeeper({ register, store, ring, now })
   // Where this fails it is tried again when somebody asks.
   keeper.settle().catch(() => {})
   /** Refused already, and not yet in the log. */

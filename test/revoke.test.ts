@@ -3,6 +3,7 @@ import { toCertificate } from '../src/audit/certificates.ts'
 import { createLog } from '../src/audit/chain.ts'
 import { parseEntry } from '../src/audit/entry.ts'
 import type { EntryIdentity, IssuedCertificate } from '../src/audit/index.ts'
+import { createRing } from '../src/ca/rotation.ts'
 import { AppError } from '../src/errors.ts'
 import { sha256 } from '../src/lib/bytes.ts'
 import { openRevoke, type RevokeOrder } from '../src/revoke.ts'
@@ -69,7 +70,7 @@ const open = async (store: FakeStore = createFakeStore(), seconds = 0) => {
     if (isDoubted) throw new AppError('clock_untrusted', 'The clock may be wrong.')
     return clock()
   }
-  const revoke = await openRevoke({ log, store, clock, trustedClock })
+  const revoke = await openRevoke({ log, store, ring: createRing([]), clock, trustedClock })
   await revoke.settle()
   const order = (target: RevokeOrder['target'], more: Partial<RevokeOrder> = {}): RevokeOrder => ({
     identity: admin,

@@ -1,5 +1,6 @@
 import type { IssuedCertificate, Revocation, Store } from '../audit/index.ts'
 import { isOver, type Register, walkRevoked } from '../audit/revocations.ts'
+import { isTrusted, type KeyRing } from '../ca/index.ts'
 import { createRevokedSerials } from '../ca/revocation.ts'
 import { AppError } from '../errors.ts'
 import { toSeconds } from '../lib/clock.ts'
@@ -48,10 +49,14 @@ export interface KrlKeeper {
 export const createKrlKeeper = (deps: {
   readonly register: Register
   readonly store: Pick<Store, 'find'>
+  /** A key of the CA that was removed revokes all that it has signed (ssh_krl_check_key of OpenSSH). */
+  readonly ring: Pick<KeyRing, 'list' | 'version'>
   /** Seconds; 0 while the time is in doubt, when nothing counts as over. */
   readonly now: () => number
 }): KrlKeeper => {
-  const { register, store, now } = deps
+  const { register, store, ring, now } = deps
+  const listRemoved = () => ring.list().filter((key) => !isTrusted(key))
+  let removed = 0
   let serials = createRevokedSerials()
   let published: Krl | undefined
   let loading: Promise<void> | undefined
@@ -69,9 +74,14 @@ export const createKrlKeeper = (deps: {
   const publish = (): void => {
     const at = now()
     serials.prune((revoked) => isOver(revoked, at))
-    const { seq: version = 0, time } = register.last() ?? {}
-    const generated = time === undefined ? 0 : toSeconds(new Date(time))
-    const bytes = serials.encode({ version, generated, keys: register.listBarredKeys() })
+    const gone = listRemoved()
+    removed = gone.length
+    const { seq = 0, time = '' } = register.last() ?? {}
+    const version = Math.max(seq, removed > 0 ? ring.version() : 0)
+    const newest = [time, ...gone.map(({ since }) => since)].sort().at(-1) as string
+    const generated = newest === '' ? 0 : toSeconds(new Date(newest))
+    const keys = [...register.listBarredKeys(), ...gone.map(({ fingerprint }) => fingerprint)]
+    const bytes = serials.encode({ version, generated, keys })
     published = Object.freeze({ bytes, version })
   }
   const load = async (): Promise<void> => {
@@ -104,6 +114,7 @@ export const createKrlKeeper = (deps: {
     },
     publish,
     read() {
+      if (published !== undefined && removed !== listRemoved().length) publish()
       if (published !== undefined) return published
       // Whoever asks again finds it, or starts the next try.
       settle().catch(() => {})

@@ -153,6 +153,14 @@ test('the runbook stops the thief, tells their logins from ours, and leads to a 
       await timed('a login that is refused', refuse)
     }
 
+    // The list of what is revoked names the key too, for a host that trusts it by another file.
+    const krl = await (await fetch(`${url}/v1/krl`)).arrayBuffer()
+    writeFileSync(pathOf('krl'), new Uint8Array(krl))
+    for (const certificate of [ours, theirs]) {
+      const { code, stdout } = await execute('ssh-keygen', ['-Qf', pathOf('krl'), certificate])
+      expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining('REVOKED') })
+    }
+
     // 5. The host's log names every login by serial and key: one of them nobody here has issued.
     await sshd.waitForLog(/\(serial 4242\) CA /)
     expect(serialsIn(sshd.readLog())).toHaveLength(2)
@@ -164,7 +172,10 @@ test('the runbook stops the thief, tells their logins from ours, and leads to a 
     // 6. Issuing goes on.
     expect((await ask(url)).status).toBe(503)
     expect((await timed('unfreeze', () => cli('unfreeze'))).code).toBe(0)
-    expect(await enter(await buy(url, 'new-cert.pub'))).toMatchObject({ code: 0 })
+    const fresh = await buy(url, 'new-cert.pub')
+    expect(await enter(fresh)).toMatchObject({ code: 0 })
+    const { stdout: verdict } = await execute('ssh-keygen', ['-Qf', pathOf('krl'), fresh])
+    expect(verdict).toMatch(/: ok$/m)
   })
 
   // The key stays out of it, also after a restart, and although ca.userKey still names its file.
