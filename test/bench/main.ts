@@ -5,6 +5,7 @@
  *   npm run bench -- [--seconds 10] [--connections 1,16,64] [--json]
  *   npm run bench -- --growth [--entries 1000000] [--seconds 5] [--rounds 3] [--only log,rules,issuers] [--json]
  *   npm run bench -- --policy [--json]
+ *   npm run bench -- --krl [--json]
  *   npm run bench -- --against URL [--adapter FILE] [--pid PID] [--issuer-port 9000] [--json]
  *
  * README.md beside this says how each figure is made and what it does not show.
@@ -17,6 +18,7 @@ import { measureFloor } from './floor.ts'
 import { measureGithub } from './github.ts'
 import { measureGrowth } from './growth.ts'
 import { startIssuers } from './issuer.ts'
+import { measureKrl, measureRefusal } from './krl.ts'
 import { type Load, measureLoad, measureRate } from './load.ts'
 import { measurePolicy } from './policy.ts'
 import { createSite, startService } from './service.ts'
@@ -24,6 +26,7 @@ import {
   formatFound,
   formatGithub,
   formatGrowth,
+  formatKrl,
   formatLoads,
   formatPolicy,
   type NamedLoad,
@@ -37,6 +40,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     growth: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
+    krl: { type: 'boolean', default: false },
     entries: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: 'log,rules,issuers' },
@@ -85,6 +89,15 @@ const formatHead = (floor: number) => `node ${process.version}; floor ${floor.to
 if (values.policy) {
   const policy = measurePolicy()
   print({ node: process.version, policy }, formatPolicy(policy))
+} else if (values.krl) {
+  const krl = measureKrl()
+  const intervalMillis = 2000
+  say(`revoke to refusal by a real sshd, which polls every ${intervalMillis} ms …`)
+  const refusedMillis = await measureRefusal(intervalMillis)
+  print(
+    { node: process.version, krl, intervalMillis, refusedMillis },
+    `${formatKrl(krl)}refused by sshd after ${refusedMillis.toFixed(0)} ms, at a poll every ${intervalMillis} ms\n`,
+  )
 } else if (values.growth) {
   const { growth, found } = await measureGrowth({
     entries,

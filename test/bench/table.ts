@@ -1,5 +1,6 @@
 import type { GithubFigures } from './github.ts'
 import type { Found, Growth } from './growth.ts'
+import type { KrlFigures } from './krl.ts'
 import type { Load } from './load.ts'
 import type { PolicyFigures } from './policy.ts'
 
@@ -79,6 +80,17 @@ export const formatFound = (found: readonly Found[]): string =>
   align(
     ['newest 100 in the big log, by', 'ms', 'rows'],
     found.map(({ what, millis, rows }) => [what, number(millis), String(rows)]),
+  )
+
+export const formatKrl = (figures: readonly KrlFigures[]): string =>
+  align(
+    ['serials', 'how many', 'bytes', 'ms to make'],
+    figures.map(({ what, serials, bytes, millis }) => [
+      what,
+      String(serials),
+      String(bytes),
+      number(millis),
+    ]),
   )
 
 export const formatPolicy = (figures: readonly PolicyFigures[]): string =>
