@@ -125,7 +125,7 @@ ${session === undefined ? html`<a href="/login">Log in with GitHub</a>` : html`<
       save(host, name, session.person, 'installing')
       return streamText(c, async (browser) => {
         const onStdout = (bytes: Uint8Array) => browser.write(bytes).then(() => {})
-        const { code } = await ssh.exec(['--name', name], { onStdout })
+        const { code } = await ssh.exec(undefined, { stdin: name, onStdout })
         await ssh.close()
         save(host, name, session.person, code === 0 ? 'running' : 'failed')
         await browser.writeln(code === 0 ? 'done' : `failed with ${code}`)
@@ -145,10 +145,11 @@ ${session === undefined ? html`<a href="/login">Log in with GitHub</a>` : html`<
 
   const tearDown = async (host: string, token: string): Promise<number | null> => {
     const found = database.prepare('SELECT name FROM runners WHERE host = ?').get(host)
+    if (found === undefined) throw new Error('there is no runner')
     const { name } = found as { readonly name: string }
     const ssh = await postern.connect({ token, host, login, command: 'teardown' })
     try {
-      const { code } = await ssh.exec(['--name', name])
+      const { code } = await ssh.exec(undefined, { stdin: name })
       if (code === 0) database.prepare('DELETE FROM runners WHERE host = ?').run(host)
       return code
     } finally {

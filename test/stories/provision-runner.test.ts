@@ -33,10 +33,11 @@ let config: Config
 let backend: Awaited<ReturnType<typeof startBackend>>
 const hosts: Sshd[] = []
 
-/** A script of the hosts. sshd hands it what was asked for in SSH_ORIGINAL_COMMAND. */
+/** A script of the hosts. It reads the runner's name: what comes as an argument would have to be taken apart. */
 const writeScript = (name: string, lines: readonly string[]): string => {
   const path = join(dir, name)
-  const head = ['#!/bin/sh', 'set -ef', 'set -- $SSH_ORIGINAL_COMMAND', 'test "$1" = --name']
+  const refuse = 'case $name in "" | *[!a-z0-9-]*) exit 64 ;; esac'
+  const head = ['#!/bin/sh', 'set -e', 'name=$(cat)', refuse]
   writeFileSync(path, [...head, ...lines, ''].join('\n'))
   chmodSync(path, 0o755)
   return path
@@ -46,7 +47,7 @@ const formatPolicy = (scripts: { readonly setup: string; readonly teardown: stri
 ${pool.map((name, at) => `  - { name: ${name}, address: 127.0.0.1, port: ${hosts[at]?.port}, logins: ["${ownLogin}"], hostKeys: ["${hosts[at]?.hostKey}"] }`).join('\n')}
 rules:
   - name: runners
-    who: [{ github: { team: acme/platform } }]
+    who: [{ github: { team: acme/platform, server: "${new URL(github.webUrl).host}" } }]
     hosts: ["runner-*.example.com"]
     logins: ["${ownLogin}"]
     require: { proof: true }
@@ -91,9 +92,9 @@ identity:
   }
   const setup = writeScript('install', [
     'for step in 1 2 3; do echo "step $step of 3"; sleep 0.15; done',
-    'touch "$RUNNER_HOME/$2"',
+    'touch "$RUNNER_HOME/$name"',
   ])
-  const teardown = writeScript('remove', ['rm "$RUNNER_HOME/$2"'])
+  const teardown = writeScript('remove', ['rm "$RUNNER_HOME/$name"'])
   writeFileSync(join(dir, 'policies/runners.yaml'), formatPolicy({ setup, teardown }))
   service = await build(config, { logger: createLogger('error') })
   await service.listen()
