@@ -76,14 +76,17 @@ export const describePerson = (
     const { host } = new URL(issuer)
     const memberships = [
       ...new Set([
-        ...orgs.map(({ login }) => `org ${login}`),
-        ...teams.map(
-          ({ org, slug, id }) => `team ${org}/${slug}${pin(id === '' ? undefined : id)}`,
+        // A test may name them by their ids alone.
+        ...orgs.map(({ login, id }) => `org ${login === '' ? `id ${id}` : login}`),
+        ...teams.map(({ org, orgId, slug, id }) =>
+          slug === ''
+            ? `team id ${orgId}/${id}`
+            : `team ${org}/${slug}${pin(id === '' ? undefined : id)}`,
         ),
       ]),
     ]
     return [
-      `GitHub user ${subject} (${name})`,
+      `GitHub user ${subject}${name === '' ? '' : ` (${name})`}`,
       ...(memberships.length === 0 ? [] : [`in ${memberships.join(', ')}`]),
       ...(host === 'github.com' ? [] : [`on ${host}`]),
       ...through,

@@ -196,7 +196,7 @@ describe('when it cannot be had', () => {
     expect(outcome).toEqual({
       code: 1,
       stdout: '',
-      stderr: `error: No rule lets you log in to web-9.elsewhere.net as ${ownLogin}.
+      stderr: `error: No rule lets you log in to web-9.elsewhere.net as ${ownLogin}. POST /v1/explain says which groups would matter, and an administrator can add a rule.
 hint: postern whoami says who you are; an admin sees why with: postern policy explain
 `,
     })

@@ -123,7 +123,7 @@ describe('evaluate, explain, diff and replay agree, on 10,000 random policies an
       }),
       { numRuns: pairs },
     )
-  }, 60_000)
+  }, 120_000)
 
   test('and the asks were worth asking', () => {
     expect(asked).toBeGreaterThanOrEqual(pairs * asksEach)

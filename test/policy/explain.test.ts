@@ -63,6 +63,22 @@ describe('explain', () => {
     expect(advice).toEqual(['Without rule dev (policy.yaml:4) no rule would allow it.'])
   })
 
+  test('names organisations and teams by their ids where they are known by nothing else', () => {
+    const who = [{ github: { orgId: '815', teamId: '4711' } }, { github: { orgId: '815' } }]
+    const byId = load(rules(rule('a', { who })))
+    const memberships = {
+      orgs: [{ login: '', id: '816' }],
+      teams: [{ org: '', orgId: '816', slug: '', id: '9' }],
+    }
+    const [trace] = explain(byId, question('web-1', 'deploy', { memberships })).rules
+    expect(trace?.conditions[0]).toMatchObject({
+      wanted: 'team id 815/4711, or org id 815',
+      seen: expect.stringContaining('in org id 816, team id 816/9'),
+    })
+    const [told] = explainToCaller(byId, question('web-1', 'deploy')).rules
+    expect(told?.conditions[0]).toMatchObject({ wanted: 'team id 815/4711, or org id 815' })
+  })
+
   test('shows the certificate that would be written, and where it would end', () => {
     const expiresAt = new Date('2026-11-24T12:03:00Z')
     const given = question('db-1', 'root', {
