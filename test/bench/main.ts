@@ -6,6 +6,7 @@
  *   npm run bench -- --growth [--entries 1000000] [--seconds 5] [--rounds 3] [--only log,rules,issuers] [--json]
  *   npm run bench -- --policy [--json]
  *   npm run bench -- --krl [--json]
+ *   npm run bench -- --client [--commands 200] [--bytes 100000000] [--json]
  *   npm run bench -- --against URL [--adapter FILE] [--pid PID] [--issuer-port 9000] [--json]
  *
  * README.md beside this says how each figure is made and what it does not show.
@@ -14,6 +15,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { measureClient } from './client.ts'
 import { measureFloor } from './floor.ts'
 import { measureGithub } from './github.ts'
 import { measureGrowth } from './growth.ts'
@@ -23,6 +25,7 @@ import { type Load, measureLoad, measureRate } from './load.ts'
 import { measurePolicy } from './policy.ts'
 import { createSite, startService } from './service.ts'
 import {
+  formatClient,
   formatFound,
   formatGithub,
   formatGrowth,
@@ -41,6 +44,9 @@ const { values } = parseArgs({
     growth: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
     krl: { type: 'boolean', default: false },
+    client: { type: 'boolean', default: false },
+    commands: { type: 'string', default: '200' },
+    bytes: { type: 'string', default: '100000000' },
     entries: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: 'log,rules,issuers' },
@@ -86,7 +92,12 @@ const measureFloorMicros = async () => {
 }
 const formatHead = (floor: number) => `node ${process.version}; floor ${floor.toFixed(0)} µs`
 
-if (values.policy) {
+if (values.client) {
+  say('the SDK and ssh, in turns …')
+  const given = { commands: Number(values.commands), bytes: Number(values.bytes) }
+  const { runs, transfers } = await measureClient(given)
+  print({ node: process.version, runs, transfers }, formatClient(runs, transfers))
+} else if (values.policy) {
   const policy = measurePolicy()
   print({ node: process.version, policy }, formatPolicy(policy))
 } else if (values.krl) {

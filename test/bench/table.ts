@@ -1,3 +1,4 @@
+import type { ClientFigures, TransferFigures } from './client.ts'
 import type { GithubFigures } from './github.ts'
 import type { Found, Growth } from './growth.ts'
 import type { KrlFigures } from './krl.ts'
@@ -107,3 +108,26 @@ export const formatPolicy = (figures: readonly PolicyFigures[]): string =>
       number(row.diffMillis),
     ]),
   )
+
+export const formatClient = (
+  runs: readonly ClientFigures[],
+  transfers: readonly TransferFigures[],
+): string =>
+  `${align(
+    ['the SDK beside ssh', 'SDK ms', 'ssh ms', 'ratio'],
+    runs.map(({ what, sdkMillis, sshMillis }) => [
+      what,
+      number(sdkMillis),
+      number(sshMillis),
+      number(sdkMillis / sshMillis, 2),
+    ]),
+  )}\n${align(
+    ['bytes through the SDK', 'MB', 'ms', 'CPU ms', 'exact'],
+    transfers.map(({ what, bytes, millis, cpuMillis, isExact }) => [
+      what,
+      number(bytes / 1e6),
+      number(millis),
+      number(cpuMillis),
+      isExact ? 'yes' : 'NO',
+    ]),
+  )}`

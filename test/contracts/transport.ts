@@ -30,7 +30,7 @@ import { ownLogin } from '../ssh/client.ts'
 import { type Sshd, startSshd } from '../ssh/sshd.ts'
 import { execute } from '../tools.ts'
 
-/** How much goes each way in the suite; all of 100 MB by `POSTERN_TRANSFER_BYTES`, as `npm run soak` does. */
+/** How much goes each way in the suite; 100 MB with `npm run bench -- --client`, or as `POSTERN_TRANSFER_BYTES` says. */
 const transferBytes = Number(process.env['POSTERN_TRANSFER_BYTES'] ?? 10_000_000)
 const name = 'web-1.example.com'
 const createDirectory = useDirectories()
