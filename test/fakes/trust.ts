@@ -23,6 +23,10 @@ export interface Told {
   readonly revoked: readonly bigint[]
 }
 
+/** The enrolment script as `GET /enrol` answers it. */
+export const readEnrolScript = (url: string): string =>
+  readFileSync(join(scripts, 'enrol.sh'), 'utf8').replaceAll('@publicUrl@', url)
+
 /** A service for hosts, which enrols whoever comes and can be told to break. */
 export interface TrustService {
   readonly url: string
@@ -126,6 +130,7 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
     const what = `${request.method} ${request.url}`
     const [, host, end] = /^\w+ \/v1\/hosts\/([^/]+)\/(trust|report)$/.exec(what) ?? []
     if (host !== undefined && end === 'trust') return answerTrust(host, request)
+    if (what === 'GET /enrol') return plain(readEnrolScript(server.url))
     if (what === 'GET /enrol/postern-host') return plain(script())
     if (what === 'GET /enrol/postern-host.sig') {
       return plain(key.sign('postern-script@v1', script()))

@@ -11,10 +11,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { startTrustService } from '../fakes/trust.ts'
+import { readEnrolScript, startTrustService } from '../fakes/trust.ts'
 import { ownLogin } from '../ssh/client.ts'
 import { execute } from '../tools.ts'
-import { type Host, readEnrolScript, startHost } from './host.ts'
+import { type Host, startHost } from './host.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'postern-enrol-'))
 const service = await startTrustService({ dir })

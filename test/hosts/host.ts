@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { TrustService } from '../fakes/trust.ts'
+import { readEnrolScript, type TrustService } from '../fakes/trust.ts'
 import { type LoginAttempt, logIn, ownLogin } from '../ssh/client.ts'
 import { quotePath, runSshd, type Sshd } from '../ssh/sshd.ts'
 import { execute, type Outcome } from '../tools.ts'
@@ -33,12 +33,6 @@ export interface RunOptions {
   /** The interpreter and its arguments; `sh` unless given. */
   readonly shell?: readonly string[]
 }
-
-const enrolScript = join(import.meta.dirname, '../../src/hosts/scripts/enrol.sh')
-
-/** The script as `GET /enrol` answers it. */
-export const readEnrolScript = (url: string): string =>
-  readFileSync(enrolScript, 'utf8').replaceAll('@publicUrl@', url)
 
 const programs = {
   logger: 'echo "$@" >>"$POSTERN_ROOT/syslog"',
