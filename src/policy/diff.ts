@@ -43,14 +43,14 @@ export interface PolicyDiff {
 /**
  * What changes from one policy to another, for whom, where and when: by the rules' own patterns and
  * entries, not by trying people and hosts. Rules that only change their name or place, and decide
- * as before, are no change. Pure, and the same for the same policies.
+ * as before, are no change. `maxSteps`: how far patterns that overlap are followed (regions.ts). Pure, and the same for the same policies.
  */
-export const diffPolicies = (before: Loaded, after: Loaded): PolicyDiff => {
+export const diffPolicies = (before: Loaded, after: Loaded, maxSteps?: number): PolicyDiff => {
   const { rules: old } = before.policy
   const { rules: now } = after.policy
   const changed = findChanged(old, now)
   const people = createPeople([...listEntries(before), ...listEntries(after)])
-  const places = listPlaces(old, now, changed.rules)
+  const places = listPlaces(old, now, changed.rules, maxSteps)
   const describe = createDescriber(places)
 
   const found = findSpots(places.places, changed.has, people)

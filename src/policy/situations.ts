@@ -35,13 +35,14 @@ export const listPlaces = (
   before: readonly Rule[],
   after: readonly Rule[],
   changed: readonly Rule[],
+  maxSteps?: number,
 ): Places => {
   const rules = [...before, ...after]
   const isBefore = new Set(before)
   const { patterns, indexesOf, rulesOf } = indexPatterns(rules)
   const focus = new Set(changed.flatMap((rule) => indexesOf(rule)))
   const isChanged = new Set(changed)
-  const { regions, isWhole } = listRegions(patterns, (index) => focus.has(index), 'host')
+  const { regions, isWhole } = listRegions(patterns, (index) => focus.has(index), 'host', maxSteps)
 
   const whens = listWhens(rules)
   const instants = listInstants(whens)

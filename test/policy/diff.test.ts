@@ -144,6 +144,12 @@ describe('diff says in words', () => {
     ])
   })
 
+  test('as widening where patterns overlap in more ways than are looked at', () => {
+    const [old, now] = [load(base), load(change('dev', { hosts: ['web-1'] }))]
+    expect(diffPolicies(old, now)).toMatchObject({ isWhole: true, widens: false })
+    expect(diffPolicies(old, now, 3)).toMatchObject({ isWhole: false, widens: true })
+  })
+
   test('which rule it is, with its place', () => {
     const [one] = diff(base, change('dev', { hosts: ['web-*', 'db-*'] })).changes
     expect(one).toMatchObject({

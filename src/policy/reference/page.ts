@@ -86,7 +86,9 @@ names rules that cross.
   says so: \`… (wider) [shell, web.yaml:9, in place of setup]\`.
 - To shut somebody out whatever else is there, write a rule that denies: these are read first, wherever they
   stand, and one more of them never widens anything.
-- An entry of \`except\` that is taken out denies more, and never widens.`
+- An entry of \`except\` that is taken out denies more, and never widens.
+- Where patterns overlap in so many ways that not all can be looked at, \`postern policy diff\` says that there
+  may be more, and counts it as widening.`
 
 /** The keys that must be there, by the title of their map. */
 const findRequired = (node: unknown): ReadonlyMap<string, ReadonlySet<string>> => {
