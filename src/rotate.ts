@@ -174,7 +174,7 @@ export const createRotation = (deps: {
       fingerprint,
       publicKey,
       place,
-      ...(isForced && breaks.length > 0 ? { force: breaks } : {}),
+      ...(isForced && breaks.length > 0 ? { force: cutList(breaks, mostRecorded) } : {}),
     })
     return { ...ring.find(fingerprint), breaks, silent }
   }
@@ -284,14 +284,17 @@ export const createRotation = (deps: {
 /** Hosts that a refusal names one by one. */
 const mostNamed = 20
 
-const formatBehind = (breaks: readonly string[]): string => {
-  const more = breaks.length - mostNamed
-  return [
+/** And as many as an entry names. */
+const mostRecorded = 200
+
+const cutList = (lines: readonly string[], most: number): readonly string[] =>
+  lines.length <= most ? lines : [...lines.slice(0, most), `And ${lines.length - most} more.`]
+
+const formatBehind = (breaks: readonly string[]): string =>
+  [
     `Of the hosts that reported within a day, ${breaks.length} ${breaks.length === 1 ? 'does' : 'do'} not trust the key yet: wait, or force it.`,
-    ...breaks.slice(0, mostNamed),
-    ...(more > 0 ? [`And ${more} more.`] : []),
+    ...cutList(breaks, mostNamed),
   ].join('\n')
-}
 
 const formatAlive = ({ count, people, until }: Alive): string =>
   count === 1

@@ -6,7 +6,7 @@ import type { SignatureAlgorithm } from '../../src/ssh/algorithms.ts'
 import { encodePublicKey } from '../../src/ssh/native.ts'
 import { encodeSignature } from '../../src/ssh/signature.ts'
 import { formatSshsig } from '../../src/ssh/sshsig.ts'
-import { readProblem, startTestApp, type TestApp } from '../app.ts'
+import { publicUrl, readProblem, startTestApp, type TestApp } from '../app.ts'
 
 let now = new Date('2026-11-22T10:00:00Z')
 const clock = () => now
@@ -64,6 +64,7 @@ const policies = (issuer: string) => ({
   - { name: old.example.com }
 roles:
   auditor: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
+  admin: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
 rules:
   - name: platform-deploy
     who: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
@@ -244,4 +245,47 @@ test('the scripts are served with our own URL in them, and signed', async () => 
   )
   const signature = await (await service.request('/enrol/postern-host.sig')).text()
   expect(signature).toMatch(/^-----BEGIN SSH SIGNATURE-----\n/)
+})
+
+describe('a new CA key', () => {
+  const order = async (step: string) => {
+    const answer = await service.request(`/v1/ca/keys/${step}`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await service.token()}`,
+      },
+      body: '{}',
+    })
+    return { status: answer.status, ...((await answer.json()) as { code?: string }) }
+  }
+  const readBundle = async () => {
+    const text = await (
+      await service.app.fetch(new Request(`${publicUrl}/v1/hosts/${web}/trust`))
+    ).text()
+    return { version: /^version (\d+)$/m.exec(text)?.[1] ?? '', keys: text.match(/^ca .*$/gm) }
+  }
+  /** As the script on the host does after it has put a bundle in place. */
+  const apply = async () => {
+    now = new Date(now.getTime() + 60_000)
+    const { version } = await readBundle()
+    expect((await report(ed25519.sign(formatReport({ version })))).status).toBe(204)
+  }
+
+  test('is activated once the hosts that report have the bundle that names it', async () => {
+    await apply()
+    expect(await order('next')).toMatchObject({ status: 201, state: 'next' })
+    expect((await readBundle()).keys).toHaveLength(2)
+    expect(await order('activate')).toMatchObject({
+      status: 409,
+      code: 'hosts_behind',
+      detail: expect.stringContaining(`\n${web} does not trust it yet (seen 2026-11-22T10:01:00Z)`),
+    })
+    await apply()
+    expect(await order('activate')).toMatchObject({ status: 200, state: 'active', breaks: [] })
+    expect(await order('remove')).toMatchObject({ status: 409, code: 'ca_key_conflict' })
+    expect(await order('retire')).toMatchObject({ status: 200 })
+    expect(await order('remove')).toMatchObject({ status: 200, state: 'removed' })
+    expect((await readBundle()).keys).toHaveLength(1)
+  })
 })
