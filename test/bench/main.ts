@@ -7,6 +7,7 @@
  *   npm run bench -- --policy [--json]
  *   npm run bench -- --krl [--json]
  *   npm run bench -- --client [--commands 200] [--bytes 100000000] [--json]
+ *   npm run bench -- --desk [--rounds 20] [--json]
  *   npm run bench -- --against URL [--adapter FILE] [--pid PID] [--issuer-port 9000] [--json]
  *
  * README.md beside this says how each figure is made and what it does not show.
@@ -16,6 +17,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { measureClient } from './client.ts'
+import { measureDesk } from './desk.ts'
 import { measureFloor } from './floor.ts'
 import { measureGithub } from './github.ts'
 import { measureGrowth } from './growth.ts'
@@ -26,6 +28,7 @@ import { measurePolicy } from './policy.ts'
 import { createSite, startService } from './service.ts'
 import {
   formatClient,
+  formatDesk,
   formatFound,
   formatGithub,
   formatGrowth,
@@ -47,6 +50,7 @@ const { values } = parseArgs({
     client: { type: 'boolean', default: false },
     commands: { type: 'string', default: '200' },
     bytes: { type: 'string', default: '100000000' },
+    desk: { type: 'boolean', default: false },
     entries: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: 'log,rules,issuers' },
@@ -109,6 +113,9 @@ if (values.client) {
     { node: process.version, krl, intervalMillis, refusedMillis },
     `${formatKrl(krl)}refused by sshd after ${refusedMillis.toFixed(0)} ms, at a poll every ${intervalMillis} ms\n`,
   )
+} else if (values.desk) {
+  const desk = await measureDesk(rounds)
+  print({ node: process.version, desk }, formatDesk(desk))
 } else if (values.growth) {
   const { growth, found } = await measureGrowth({
     entries,

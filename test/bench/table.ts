@@ -1,4 +1,5 @@
 import type { ClientFigures, TransferFigures } from './client.ts'
+import type { DeskFigures } from './desk.ts'
 import type { GithubFigures } from './github.ts'
 import type { Found, Growth } from './growth.ts'
 import type { KrlFigures } from './krl.ts'
@@ -38,6 +39,16 @@ export const formatLoads = (loads: readonly NamedLoad[]): string =>
       number(load.ratio, 2),
       number(load.rssBytes / 2 ** 20),
       String(load.failed),
+    ]),
+  )
+
+export const formatDesk = (figures: readonly DeskFigures[]): string =>
+  align(
+    ['postern ready', 'p50 ms', 'worst ms'],
+    figures.map(({ name, p50Millis, worstMillis }) => [
+      name,
+      number(p50Millis),
+      number(worstMillis),
     ]),
   )
 

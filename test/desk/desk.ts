@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { run as whole } from '../../src/cli/index.ts'
 import { run as quick } from '../../src/cli/quick.ts'
 import { askAgent } from '../../src/desk/control.ts'
 import { findPlaces, openDirectory, type Places } from '../../src/desk/places.ts'
@@ -23,6 +24,8 @@ export interface Home {
   postern(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
   /** Runs `ready` or `agent` in this process, as ssh would. */
   quick(args: readonly string[]): Promise<Outcome>
+  /** Runs any command in this process: one that starts no agent. */
+  here(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
   /** Ends what was started in it, and removes it. */
   close(): Promise<void>
 }
@@ -43,21 +46,28 @@ export const createHome = (): Home => {
     places,
     env,
     postern,
-    async quick(args) {
-      const written = { stdout: '', stderr: '' }
-      const sink = (name: keyof typeof written) => ({
-        write: (text: string) => {
-          written[name] += text
-        },
-      })
-      const io = { stdout: sink('stdout'), stderr: sink('stderr'), env, cwd: dir }
-      return { code: await quick(args, io), ...written }
-    },
+    quick: (args) => runHere(quick, args, env),
+    here: (args, more = {}) => runHere(whole, args, { ...env, ...more }),
     async close() {
       await askAgent(places, { kind: 'stop' }, 5_000)
       rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+const runHere = async (
+  runArgs: typeof quick,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Outcome> => {
+  const written = { stdout: '', stderr: '' }
+  const sink = (name: keyof typeof written) => ({
+    write: (text: string) => {
+      written[name] += text
+    },
+  })
+  const io = { stdout: sink('stdout'), stderr: sink('stderr'), env, cwd: '/' }
+  return { code: await runArgs(args, io), ...written }
 }
 
 /** Puts a token on disk as a login would have. */
