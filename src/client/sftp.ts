@@ -127,52 +127,65 @@ export const openSftp = async (
     return data
   }
 
+  /** An answer that cannot be read is one of somebody who speaks otherwise. */
+  const guard = async (work: Promise<void>): Promise<void> => {
+    try {
+      await work
+    } catch (error) {
+      throw error instanceof WireError ? foreign(error) : error
+    }
+  }
   const init = await ask(versionId, concat(Uint8Array.of(types.init), encodeUint32(3)))
   if (expect(init, types.version).readUint32() < 3) throw foreign()
 
-  const sftp: Sftp = Object.freeze({
-    async put(path: Uint8Array, source: AsyncIterable<Uint8Array>, mode: number | undefined) {
-      const how = flags.write | flags.create | flags.truncate
-      const handle = await openFile(path, how, mode)
-      const sent: Promise<void>[] = []
-      let offset = 0n
-      for await (const block of cut(source)) {
-        const fields = [handle, encodeUint64(offset), encodeString(block)]
-        const written = request(types.write, ...fields).then(checkOk)
-        written.catch(() => {})
-        sent.push(written)
-        offset += BigInt(block.length)
-        if (sent.length >= inFlight) await sent.shift()
-      }
-      for (const written of sent) await written
-      await closeFile(handle)
-    },
-    async get(path: Uint8Array, sink: (bytes: Uint8Array) => void | Promise<void>) {
-      const handle = await openFile(path, flags.read)
-      const asked: { readonly offset: bigint; readonly block: Promise<Uint8Array | undefined> }[] =
-        []
-      let offset = 0n
-      const askNext = () => {
-        const block = readBlock(handle, offset)
-        block.catch(() => {})
-        asked.push({ offset, block })
-        offset += BigInt(blockBytes)
+  const put = async (
+    path: Uint8Array,
+    source: AsyncIterable<Uint8Array>,
+    mode: number | undefined,
+  ) => {
+    const how = flags.write | flags.create | flags.truncate
+    const handle = await openFile(path, how, mode)
+    const sent: Promise<void>[] = []
+    let offset = 0n
+    for await (const block of cut(source)) {
+      const fields = [handle, encodeUint64(offset), encodeString(block)]
+      const written = request(types.write, ...fields).then(checkOk)
+      written.catch(() => {})
+      sent.push(written)
+      offset += BigInt(block.length)
+      if (sent.length >= inFlight) await sent.shift()
+    }
+    for (const written of sent) await written
+    await closeFile(handle)
+  }
+  const get = async (path: Uint8Array, sink: (bytes: Uint8Array) => void | Promise<void>) => {
+    const handle = await openFile(path, flags.read)
+    const asked: { readonly offset: bigint; readonly block: Promise<Uint8Array | undefined> }[] = []
+    let offset = 0n
+    const askNext = () => {
+      const block = readBlock(handle, offset)
+      block.catch(() => {})
+      asked.push({ offset, block })
+      offset += BigInt(blockBytes)
+    }
+    while (asked.length < inFlight) askNext()
+    for (;;) {
+      const first = asked.shift() as (typeof asked)[number]
+      const block = await first.block
+      if (block === undefined) break
+      await sink(block)
+      if (block.length < blockBytes) {
+        // A short answer is not an end: what was asked for beyond it is asked for again.
+        offset = first.offset + BigInt(block.length)
+        asked.length = 0
       }
       while (asked.length < inFlight) askNext()
-      for (;;) {
-        const first = asked.shift() as (typeof asked)[number]
-        const block = await first.block
-        if (block === undefined) break
-        await sink(block)
-        if (block.length < blockBytes) {
-          // A short answer is not an end: what was asked for beyond it is asked for again.
-          offset = first.offset + BigInt(block.length)
-          asked.length = 0
-        }
-        while (asked.length < inFlight) askNext()
-      }
-      await closeFile(handle)
-    },
+    }
+    await closeFile(handle)
+  }
+  const sftp: Sftp = Object.freeze({
+    put: (...given: Parameters<Sftp['put']>) => guard(put(...given)),
+    get: (...given: Parameters<Sftp['get']>) => guard(get(...given)),
   })
   return { sftp, channel }
 }

@@ -1,4 +1,5 @@
 import { connect as connectSocket, type Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import Client, { type ClientChannel } from 'ssh2/lib/client.js'
 import { AppError } from '../../errors.ts'
 import { channelRefused, connectionCut, hostKeyMismatch, sessionClosed } from '../errors.ts'
@@ -69,7 +70,7 @@ const open = async (target: Target): Promise<Connection> => {
 
   return Object.freeze({
     async open(request: ChannelRequest, sinks: Sinks, signal: AbortSignal) {
-      const stream = await openStream(client, request, signal, () => gone)
+      const stream = await openPatiently(client, request, signal, () => gone)
       const { _protocol: protocol } = client
       const opened = createChannel({ stream, protocol, socket, sinks })
       channels.add(opened)
@@ -217,6 +218,26 @@ const notSsh = (why: string, cause?: unknown): AppError =>
     hint: 'check the address and the port; its sshd may be too busy (MaxStartups), or too old: Postern wants OpenSSH 8.2',
     ...(cause === undefined ? {} : { cause }),
   })
+
+/**
+ * A host has so many places for sessions (MaxSessions), and frees one a moment after it has said that a
+ * command is over. Nothing has run where it refuses to open one, so it is asked again, for 2 s.
+ */
+const openPatiently = async (...given: Parameters<typeof openStream>): Promise<ClientChannel> => {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await openStream(...given)
+    } catch (error) {
+      if (tries === 10 || !isFull(error)) throw error
+      const signal = given[2]
+      await wait(45 * tries, undefined, { signal }).catch(() => signal.throwIfAborted())
+    }
+  }
+}
+
+/** Only a refusal to open a channel has a reason (RFC 4254 section 5.1). */
+const isFull = (error: unknown): boolean =>
+  error instanceof AppError && error.cause instanceof Error && 'reason' in error.cause
 
 const openStream = (
   client: Client,
