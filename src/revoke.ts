@@ -128,16 +128,20 @@ export const openRevoke = async (deps: {
   }
 
   /** What a revocation of now would reach, and the one that has reached the newest of it already. */
-  const look = async (target: RevocationTarget, time: string) => {
+  const look = async (target: RevocationTarget, time: string, isDryRun: boolean) => {
     const count = createCount()
     let earlier = isBar(target) ? register.findBar(target) : undefined
+    // What an order reaches is counted when it has; here it is enough that there is something.
+    const isEnough = () => !isDryRun && (isBar(target) || count.read().certificates > 0)
     const wanted = { target, time, seq: Number.MAX_SAFE_INTEGER }
+    if (isEnough()) return { ...count.read(), earlier }
     for await (const page of walkRevoked(store, wanted, now())) {
       for (const certificate of page) {
         const found = register.findRevocation(certificate)
         if (found === undefined) count.add(certificate)
         else earlier ??= found
       }
+      if (isEnough()) break
     }
     return { ...count.read(), earlier }
   }
@@ -174,7 +178,7 @@ export const openRevoke = async (deps: {
       return queue(async () => {
         await keeper.settle()
         const time = formatTime(clock())
-        const { earlier, ...reach } = await look(target, time)
+        const { earlier, ...reach } = await look(target, time, isDryRun)
         const isRepeated = isBar(target)
           ? register.findBar(target) !== undefined
           : reach.certificates === 0
