@@ -85,7 +85,15 @@ export const createDesk = (deps: {
     issue: (ask) =>
       withBearer(async (_service, bearer, { url }) => {
         const client = createClient({ url, fetch, clock })
-        return client.issue({ token: bearer, timeout: timeoutMs, ...ask })
+        try {
+          return await client.issue({ token: bearer, timeout: timeoutMs, ...ask })
+        } catch (error) {
+          if (!(error instanceof AppError) || error.code !== 'timeout') throw error
+          throw new AppError('not_running', `No service answers at ${url}.`, {
+            hint: 'check the network; a key of your own still works: ssh -i KEY',
+            cause: error,
+          })
+        }
       }),
   })
 
