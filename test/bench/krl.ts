@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -7,9 +7,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createSerial, systemRandom } from '../../src/lib/ids.ts'
 import { encodeKrl } from '../../src/ssh/krl.ts'
 import { encodePublicKey } from '../../src/ssh/native.ts'
-import { startTestApp } from '../app.ts'
-import { logIn, ownLogin } from '../ssh/client.ts'
-import { startSshd } from '../ssh/sshd.ts'
+import { startHost } from '../hosts/host.ts'
+import { startHostService } from '../hosts/service.ts'
 import { execute } from '../tools.ts'
 
 export interface KrlFigures {
@@ -48,71 +47,38 @@ export const measureKrl = (): readonly KrlFigures[] => {
 }
 
 /**
- * From the order to revoke until a real sshd refuses the certificate, in milliseconds: a host that polls
- * GET /v1/krl at this interval, and somebody who tries to log in all the time.
+ * From the order to revoke until a real sshd refuses the certificate, in milliseconds: a host that has enrolled
+ * and runs `postern-host apply` at this interval, and somebody who tries to log in all the time.
  */
 export const measureRefusal = async (intervalMillis: number): Promise<number> => {
   const dir = mkdtempSync(join(tmpdir(), 'postern-bench-'))
+  const service = await startHostService()
   const name = 'web-1.example.com'
-  const key = join(dir, 'key')
-  await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
-  const service = await startTestApp({
-    policies: (issuer) => ({
-      'a.yaml': `rules:
-  - name: shop
-    who: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
-    hosts: ["web-*.example.com"]
-    logins: ["${ownLogin}"]
-    ttl: 5m
-`,
-    }),
-  })
-  const krl = join(dir, 'krl')
-  const poll = async () => {
-    const response = await service.request('/v1/krl')
-    writeFileSync(`${krl}.new`, new Uint8Array(await response.arrayBuffer()))
-    renameSync(`${krl}.new`, krl)
-  }
-  await poll()
-  const caKey = (await (await service.request('/v1/ca/user.pub')).text()).trim()
-  const sshd = await startSshd({
-    name,
-    dir: join(dir, name),
-    caKeys: [caKey],
-    logins: { [ownLogin]: [`${ownLogin}@${name}`] },
-    settings: [`RevokedKeys "${krl}"`],
-  })
+  const host = await startHost({ name, dir, service: await service.invite(name) })
   const stopped = new AbortController()
-  const polling = (async () => {
-    for (;;) {
-      await wait(intervalMillis, undefined, { signal: stopped.signal })
-      await poll()
-    }
-  })().catch(() => {})
+  let polling: Promise<unknown> = Promise.resolve()
   try {
-    const publicKey = readFileSync(`${key}.pub`, 'utf8').trim()
-    const response = await service.ask('maya', { publicKey, login: ownLogin, host: name })
-    const { certificate: text, serial } = (await response.json()) as Record<string, string>
-    const certificate = join(dir, 'id-cert.pub')
-    writeFileSync(certificate, `${text}\n`)
-    const isIn = async () => (await logIn({ sshd, key, certificate })).code === 0
+    const enrolled = await host.enrol()
+    if (enrolled.code !== 0) throw new Error(enrolled.stderr)
+    polling = (async () => {
+      for (;;) {
+        await wait(intervalMillis, undefined, { signal: stopped.signal })
+        await host.run(['apply'])
+      }
+    })().catch(() => {})
+    const key = join(dir, 'key')
+    await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
+    const { certificate, serial } = await service.buy(key, name)
+    const isIn = () => host.isOpenTo({ key, certificate })
     if (!(await isIn())) throw new Error('the certificate does not log in')
     const start = performance.now()
-    const answer = await service.request('/v1/revocations', {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        authorization: `Bearer ${await service.token('maya')}`,
-      },
-      body: JSON.stringify({ serial, reason: 'a figure' }),
-    })
-    if (answer.status !== 200) throw new Error(`revoking was answered ${answer.status}`)
+    await service.call('POST', '/v1/revocations', { serial, reason: 'a figure' })
     while (await isIn()) await wait(50)
     return performance.now() - start
   } finally {
     stopped.abort()
     await polling
-    await Promise.all([sshd.stop(), service.close()])
+    await Promise.all([host.sshd.stop(), service.close()])
     rmSync(dir, { recursive: true })
   }
 }

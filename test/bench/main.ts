@@ -106,8 +106,8 @@ if (values.client) {
   print({ node: process.version, policy }, formatPolicy(policy))
 } else if (values.krl) {
   const krl = measureKrl()
-  const intervalMillis = 2000
-  say(`revoke to refusal by a real sshd, which polls every ${intervalMillis} ms …`)
+  const intervalMillis = 5000
+  say(`revoke to refusal by a real sshd, which asks every ${intervalMillis} ms by its script …`)
   const refusedMillis = await measureRefusal(intervalMillis)
   print(
     { node: process.version, krl, intervalMillis, refusedMillis },

@@ -1,8 +1,8 @@
 /**
  * `npm run soak`: the service is killed, robbed of its disk, its power and its clock, flooded, and
- * asked at random, for as long as it is told. Ends with 1 where anything was lost.
+ * asked at random, and the script on its hosts likewise, for as long as it is told. Ends with 1 where anything was lost.
  *
- *   npm run soak -- [--minutes 60] [--only kill,power,disk,clock,overload,property] [--seed 1] [--json]
+ *   npm run soak -- [--minutes 60] [--only kill,power,disk,clock,overload,property,hosts] [--seed 1] [--json]
  *
  * test/soak/README.md says what each run does and what it does not show.
  */
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { ensurePackages } from '../tools.ts'
 import { runClock } from './clock.ts'
 import { runDisk } from './disk.ts'
+import { runHosts } from './hosts.ts'
 import { runKill } from './kill.ts'
 import { runOverload } from './overload.ts'
 import { runPower } from './power.ts'
@@ -34,6 +35,7 @@ const runs: Readonly<
   disk: { share: 0.03, run: () => runDisk({ broken: 5_000, withStall: true }) },
   clock: { share: 0.07, run: (given) => runClock({ steps: 1_000, withSettling: true, ...given }) },
   overload: { share: 0.05, run: () => runOverload({ seconds: 20, idle: 10_000, slow: 1_000 }) },
+  hosts: { share: 0.4, run: (given) => runHosts({ trials: 1_000, ...given }) },
   property: { share: 0.25, run: (given) => runProperty({ requests: 1_000_000, ...given }) },
 }
 
@@ -55,8 +57,9 @@ if (!(minutes > 0) || !Number.isInteger(seed) || names.some((name) => !Object.ha
   process.exit(2)
 }
 
-await ensurePackages(['openssh-client', 'strace', 'libfaketime'], (line) =>
-  process.stderr.write(`${line}\n`),
+await ensurePackages(
+  ['curl', 'openssh-client', 'openssh-server', 'strace', 'libfaketime'],
+  (line) => process.stderr.write(`${line}\n`),
 )
 const chosen = names.flatMap((name) => runs[name] ?? [])
 const whole = chosen.reduce((sum, { share }) => sum + share, 0)

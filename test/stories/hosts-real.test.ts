@@ -1,11 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { startTestApp } from '../app.ts'
 import { type Host, startHost } from '../hosts/host.ts'
-import { ownLogin } from '../ssh/client.ts'
+import { type Bought, startHostService } from '../hosts/service.ts'
 import { execute } from '../tools.ts'
 
 /**
@@ -14,28 +12,7 @@ import { execute } from '../tools.ts'
  * revoked, it opens nothing once the host has asked; a host that is taken off the list stays as it is.
  */
 const dir = mkdtempSync(join(tmpdir(), 'postern-real-'))
-const port = await new Promise<number>((resolve) => {
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0))
-  })
-})
-const url = `http://127.0.0.1:${port}`
-const service = await startTestApp({
-  policies: (issuer) => ({
-    'a.yaml': `roles:
-  admin: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
-rules:
-  - name: shop
-    who: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
-    hosts: ["web-*.example.com"]
-    logins: ["${ownLogin}"]
-    ttl: 5m
-`,
-  }),
-  config: { publicUrl: url, listen: { kind: 'tcp', host: '127.0.0.1', port } },
-})
-await service.app.listen()
+const service = await startHostService()
 const hosts: Host[] = []
 afterAll(async () => {
   await Promise.all(hosts.map(({ sshd }) => sshd.stop()))
@@ -43,46 +20,20 @@ afterAll(async () => {
   rmSync(dir, { recursive: true })
 })
 
-const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-  const response = await fetch(`${url}${path}`, {
-    method,
-    headers: {
-      authorization: `Bearer ${await service.token('maya')}`,
-      'content-type': 'application/json',
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-  const text = await response.text()
-  if (!response.ok) throw new Error(`${method} ${path}: ${text}`)
-  return text === '' ? undefined : JSON.parse(text)
-}
-
 const key = join(dir, 'key')
 await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
-const publicKey = readFileSync(`${key}.pub`, 'utf8').trim()
-const buy = async (host: string) => {
-  const ask = { publicKey, host, login: ownLogin }
-  const issued = (await call('POST', '/v1/certificates', ask)) as Record<string, string>
-  const path = join(dir, `${issued['serial']}-cert.pub`)
-  writeFileSync(path, `${issued['certificate']}\n`)
-  return { certificate: path, serial: issued['serial'] as string }
-}
-const invite = async (name: string) =>
-  (await call('POST', '/v1/hosts/invitations', { name, logins: [ownLogin] })) as {
-    readonly token: string
-  }
+const buy = (host: string) => service.buy(key, host)
 
 test('three hosts enrol, are scoped by their principals, and hear of a revocation', async () => {
   const names = ['web-1.example.com', 'web-2.example.com', 'web-3.example.com']
   for (const name of names) {
-    const { token } = await invite(name)
-    hosts.push(await startHost({ name, dir, service: { url, token } }))
+    hosts.push(await startHost({ name, dir, service: await service.invite(name) }))
   }
   const ends = await Promise.all(hosts.map((host) => host.enrol()))
   expect(ends.map(({ code, stderr }) => [code, stderr])).toEqual(names.map(() => [0, '']))
 
   // The proof of each is one entry, by the built-in rule, and opens nothing but "true" from loopback.
-  const proofs = (await service.rows()).flatMap(({ entry }) =>
+  const proofs = (await service.app.rows()).flatMap(({ entry }) =>
     entry.type === 'allow' && entry.rule.name === 'enrolment-proof' ? [entry] : [],
   )
   expect(proofs.map(({ ask }) => ask.host).sort()).toEqual(names)
@@ -103,8 +54,8 @@ test('three hosts enrol, are scoped by their principals, and hear of a revocatio
     [false, false, true],
   ])
 
-  const [{ certificate, serial }] = bought as [Awaited<ReturnType<typeof buy>>]
-  await call('POST', '/v1/revocations', { serial, reason: 'the laptop is lost' })
+  const [{ certificate, serial }] = bought as [Bought]
+  await service.call('POST', '/v1/revocations', { serial, reason: 'the laptop is lost' })
   const runs = await Promise.all(hosts.map((host) => host.run(['apply'])))
   expect(runs.map(({ code, stderr }) => [code, stderr])).toEqual(names.map(() => [0, '']))
   const [web1] = hosts as [Host]
@@ -116,7 +67,7 @@ test('three hosts enrol, are scoped by their principals, and hear of a revocatio
   await web1.sshd.waitForLog(/revoked by file/)
 
   // Each said which version it holds to.
-  const { hosts: listed } = (await call('GET', '/v1/hosts')) as {
+  const { hosts: listed } = (await service.call('GET', '/v1/hosts')) as {
     readonly hosts: readonly { readonly name: string; readonly trustVersion?: number }[]
   }
   expect(listed.map(({ name, trustVersion }) => [name, trustVersion])).toEqual(
