@@ -224,6 +224,7 @@ const listWarnings = (sources: Sources, names: Names): readonly Problem[] => [
   ...sources.rules.flatMap((entry) =>
     listCautions(entry.shape, names).map((finding) => placeFinding(entry, finding)),
   ),
+  ...listSharedKeys(sources.hosts),
   ...sources.identities.flatMap((entry) =>
     listStars([], entry.shape).map((finding) => placeFinding(entry, finding)),
   ),
@@ -231,6 +232,20 @@ const listWarnings = (sources: Sources, names: Names): readonly Problem[] => [
     listUnmetLabels([], entry.shape, names.hosts).map((finding) => placeFinding(entry, finding)),
   ),
 ]
+
+/** A key that two hosts have: whoever holds the one can pose as the other. */
+const listSharedKeys = (hosts: readonly Entry<KnownHostShape>[]): readonly Problem[] => {
+  const known = new Map<string, Entry<KnownHostShape>>()
+  return hosts.flatMap((entry) =>
+    (entry.shape.hostKeys ?? []).flatMap((key, at) => {
+      const first = known.get(key)
+      if (first === undefined) known.set(key, entry)
+      if (first === undefined || first === entry) return []
+      const message = `is a key of ${first.shape.name} too, so each can pose as the other; make one of them new keys`
+      return [placeFinding(entry, { path: ['hostKeys', at], message })]
+    }),
+  )
+}
 
 const nothing: Problem = {
   file: '*.yaml',

@@ -8,6 +8,7 @@
  *   npm run bench -- --krl [--json]
  *   npm run bench -- --client [--commands 200] [--bytes 100000000] [--json]
  *   npm run bench -- --desk [--rounds 20] [--json]
+ *   npm run bench -- --polls [--seconds 10] [--json]
  *   npm run bench -- --against URL [--adapter FILE] [--pid PID] [--issuer-port 9000] [--json]
  *
  * README.md beside this says how each figure is made and what it does not show.
@@ -25,6 +26,7 @@ import { startIssuers } from './issuer.ts'
 import { measureKrl, measureRefusal } from './krl.ts'
 import { type Load, measureLoad, measureRate } from './load.ts'
 import { measurePolicy } from './policy.ts'
+import { measurePolls } from './polls.ts'
 import { createSite, startService } from './service.ts'
 import {
   formatClient,
@@ -51,6 +53,7 @@ const { values } = parseArgs({
     commands: { type: 'string', default: '200' },
     bytes: { type: 'string', default: '100000000' },
     desk: { type: 'boolean', default: false },
+    polls: { type: 'boolean', default: false },
     entries: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: 'log,rules,issuers' },
@@ -116,6 +119,12 @@ if (values.client) {
 } else if (values.desk) {
   const desk = await measureDesk(rounds)
   print({ node: process.version, desk }, formatDesk(desk))
+} else if (values.polls) {
+  const polls = await measurePolls(seconds)
+  print(
+    { node: process.version, polls },
+    `${polls.hosts} hosts' polls answered 304: ${Math.round(polls.perSecond)}/s, ${Math.round(polls.cpuMicros)} µs of CPU each (target 5,000/s)`,
+  )
 } else if (values.growth) {
   const { growth, found } = await measureGrowth({
     entries,
