@@ -30,6 +30,16 @@ describe('postern cert', () => {
         certificate: { ...certificate, validAfter: timeOf(-120), validBefore: until },
       }),
     )
+    const request = { id: 'req_9', address: '192.0.2.1' }
+    const target = { kind: 'subject', issuer: identity.issuer, subject: 'u-3' } as const
+    await log.append({
+      type: 'revoke',
+      time: allowEntry(3).time,
+      request,
+      identity,
+      reason: 'a stolen laptop',
+      target,
+    })
     await log.close()
   })
   const cert = (...argv: string[]) => runCli(['cert', ...argv], { cwd })
@@ -57,7 +67,7 @@ describe('postern cert', () => {
     ],
     [['--serial', serials[1] as string], [1]],
     [['--status', 'active', '--login', 'root'], [2]],
-    [['--status', 'revoked'], []],
+    [['--status', 'revoked'], [1]],
     [['--since', '2200-01-01'], []],
     [
       ['--limit', '2'],
@@ -99,6 +109,12 @@ describe('postern cert', () => {
     expect(stdout).toContain('rule         deploy-job (policies/web.yaml:7)\n')
     const { stdout: json } = await cert('show', serials[2] as string, '--json')
     expect(JSON.parse(json)).toMatchObject({ serial: serials[2], status: 'active', login: 'root' })
+  })
+
+  test('show says by whom one was revoked, when and why', async () => {
+    const { stdout } = await cert('show', serials[1] as string)
+    expect(stdout).toContain('status       revoked\n')
+    expect(stdout).toContain(`revoked      ${allowEntry(3).time} by maya: a stolen laptop\n`)
   })
 
   test.each(['1', 'x', ''])('show says that serial %j was never issued', async (serial) => {

@@ -166,6 +166,28 @@ describe('GET /v1/certificates', () => {
     })
   })
 
+  test('says what was revoked, from the moment the revocation answers', async () => {
+    const [first] = (await page('?subject=u-9')).certificates
+    const response = await service.request('/v1/revocations', {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await service.issuer.mint(people.maya)}`,
+      },
+      body: JSON.stringify({ serial: first?.serial, reason: 'a stolen laptop' }),
+    })
+    expect(response.status).toBeLessThan(300)
+    const found = await page('?status=revoked', 'zoe')
+    expect(found.certificates).toMatchObject([
+      {
+        serial: first?.serial,
+        status: 'revoked',
+        revoked: { by: 'maya', reason: 'a stolen laptop' },
+      },
+    ])
+    expect(hosts(await page('?status=active', 'zoe'))).toEqual([])
+  })
+
   test('leaves POST on the same path without a query', async () => {
     const response = await service.request('/v1/certificates?host=web-1.example.com', {
       method: 'POST',

@@ -16,7 +16,7 @@ import { parseSince, sinceOption, withLog } from '../reading.ts'
 import { openFindRevoked } from '../revoked.ts'
 
 /** The inventory of a log that is open for reading. */
-export const openInventory = async (store: Pick<Store, 'find'>): Promise<Inventory> =>
+export const openInventory = async (store: Pick<Store, 'find' | 'findAfter'>): Promise<Inventory> =>
   createInventory({ store, clock: systemClock, findRevoked: await openFindRevoked(store) })
 
 const maxLimit = 10_000

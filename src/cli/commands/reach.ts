@@ -87,7 +87,7 @@ const toRow = ({ serial, ask, validBefore }: InventoryItem): readonly string[] =
 const mostAlive = 1000
 
 const listAlive = async (
-  store: Pick<Store, 'find'>,
+  store: Pick<Store, 'find' | 'findAfter'>,
   { issuer, subject }: { readonly issuer: string; readonly subject: string },
 ): Promise<readonly InventoryItem[]> => {
   const inventory = await openInventory(store)
