@@ -43,10 +43,17 @@ export interface ReportsTable {
   seen_at: string
 }
 
+/** Another: whose each of 256 entries is, so that a person's are found one by one (places.ts). */
+export interface PeopleTable {
+  segment: number
+  cells: Uint8Array
+}
+
 export interface Tables {
   reports: ReportsTable
   entries: EntriesTable
   summaries: SummariesTable
+  people: PeopleTable
   migrations: { version: number; name: string }
 }
 
@@ -111,6 +118,10 @@ export const migrations: readonly Migration[] = [
       `CREATE TABLE reports (host TEXT PRIMARY KEY, version INTEGER NOT NULL,
         time TEXT NOT NULL, seen_at TEXT NOT NULL) STRICT, WITHOUT ROWID`,
     ],
+  },
+  {
+    name: 'people',
+    statements: ['CREATE TABLE people (segment INTEGER PRIMARY KEY, cells BLOB NOT NULL) STRICT'],
   },
 ]
 

@@ -7,7 +7,7 @@ import { createBuilder, openConnection } from './connection.ts'
 import { storeError, toStoreError } from './failures.ts'
 import type { Tables } from './migrations.ts'
 import { createReports } from './reports.ts'
-import { createSummaries, type Range } from './summaries.ts'
+import { createSummaries, type Part, type Range } from './summaries.ts'
 
 /** Everything the database holds: the log, and beside it the hosts' reports. */
 export type WholeStore = Store & ReportStore
@@ -63,16 +63,17 @@ export const createSqlite = (connection: Database): WholeStore => {
     range: Range,
     order: 'newest' | 'oldest',
   ): Promise<readonly Row[]> => {
-    const select = ({ from, to }: Range, most: number) =>
-      narrow(selectRows(builder), filter)
-        .where('seq', '>=', from)
-        .where('seq', '<=', to)
+    const select = ({ from, to, seqs }: Part, most: number) =>
+      (seqs === undefined
+        ? narrow(selectRows(builder), filter).where('seq', '>=', from).where('seq', '<=', to)
+        : narrow(selectRows(builder).where('seq', 'in', seqs), filter)
+      )
         .orderBy('seq', order === 'newest' ? 'desc' : 'asc')
         .limit(most)
         .execute()
     if (hasIndex(filter)) return select(range, limit)
     const rows: Row[] = []
-    for await (const part of summaries.listRanges(filter, range, order)) {
+    for await (const part of summaries.listParts(filter, range, order)) {
       checkOpen()
       rows.push(...(await select(part, limit - rows.length)))
       if (rows.length >= limit) break

@@ -19,17 +19,21 @@ const paths = Object.entries(fields).map(
 )
 
 /**
- * Adds the terms of an entry, like `host=web-1.example.com`, and answers its time. Runs for every
- * certificate. @throws SyntaxError for no JSON
+ * Adds the terms of an entry, like `host=web-1.example.com`, and answers its time and whose it is. Runs
+ * for every certificate. @throws SyntaxError for no JSON
  */
-export const addTerms = (body: string, terms: Set<string>): unknown => {
+export const addTerms = (
+  body: string,
+  terms: Set<string>,
+): { readonly time: unknown; readonly subject: unknown } => {
   const entry = JSON.parse(body) as Members
   for (const [field, [first, second]] of paths) {
     const member = entry[first as string]
     const value = second === undefined ? member : (member as Members | undefined)?.[second]
     if (value !== undefined) terms.add(`${field}=${value}`)
   }
-  return entry['time']
+  const identity = entry['identity'] as Members | undefined
+  return { time: entry['time'], subject: identity?.['subject'] }
 }
 
 type Members = Readonly<Record<string, unknown>>

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { createInventory } from '../../src/audit/inventory.ts'
 import { openReader } from '../../src/store/index.ts'
 import { fillLog } from './fill.ts'
 import { measureLoad } from './load.ts'
@@ -152,6 +153,17 @@ const measureSearches = async (site: Site): Promise<readonly Found[]> => {
     const start = performance.now()
     const rows = await store.find(filter, 100)
     found.push({ what, millis: performance.now() - start, rows: rows.length })
+  }
+  const inventory = createInventory({
+    store,
+    clock: () => new Date(),
+    findRevoked: () => undefined,
+  })
+  for (const who of ['few', 'some', 'many', '77', 'nobody']) {
+    const start = performance.now()
+    const { items } = await inventory.list({ filter: { subject: `u-${who}` }, limit: 50 })
+    const what = `a page of certificates of u-${who}`
+    found.push({ what, millis: performance.now() - start, rows: items.length })
   }
   await store.close()
   return found

@@ -15,7 +15,7 @@ describe('the terms of entries', () => {
   test('are what can be searched for exactly', () => {
     const [row] = chainRows([allowEntry(3)]) as [Row]
     const terms = new Set<string>()
-    expect(addTerms(row.body, terms)).toBe('2026-11-22T10:00:00Z')
+    expect(addTerms(row.body, terms)).toEqual({ time: '2026-11-22T10:00:00Z', subject: 'u-3' })
     const policy = 'f'.repeat(64)
     expect([...terms]).toEqual([
       'type=allow',
@@ -50,7 +50,11 @@ describe('a search of many entries', () => {
   const entries = Array.from({ length: count }, (_, n) =>
     n % 3 === 2
       ? denyEntry(n, { time: `${timeOf(n).slice(0, 19)}Z` })
-      : allowEntry(n, { time: `${timeOf(n).slice(0, 19)}Z` }),
+      : allowEntry(n, {
+          time: `${timeOf(n).slice(0, 19)}Z`,
+          // One person has very many.
+          ...(n % 7 === 0 ? { identity: { ...allowEntry(n).identity, subject: 'many' } } : {}),
+        }),
   )
   const rows = chainRows(entries)
 
@@ -77,6 +81,12 @@ describe('a search of many entries', () => {
       [{ host: 'web-4.example.com' }, 1],
       [{ subject: 'u-1500', host: 'web-1500.example.com' }, 1],
       [{ subject: 'u-1500', host: 'web-1501.example.com' }, 0],
+      [{ subject: 'u-1500' }, 1],
+      [{ subject: 'u-1502' }, 0],
+      [{ subject: 'many' }, 477],
+      [{ subject: 'many', host: 'web-7.example.com' }, 1],
+      [{ subject: 'many', issuer: 'https://other.example.com' }, 0],
+      [{ subject: 'many', until: '2026-11-22T01:00:00Z' }, 6],
       [{ requestId: 'req_4999' }, 1],
       [{ host: 'web-17000.example.com' }, 0],
       [{ since: '2026-11-23T00:00:00Z', until: '2026-11-23T01:00:00Z' }, 60],
@@ -129,7 +139,7 @@ describe('a search of many entries', () => {
     const path = join(makeDirectory(), 'postern.db')
     await (await fill(path, 2500)).close()
     const connection = new Database(path)
-    connection.exec('DELETE FROM summaries')
+    connection.exec('DELETE FROM summaries; DELETE FROM people')
     connection.close()
     const reader = await openReader(path)
     await expectAll(reader)
@@ -146,7 +156,7 @@ describe('a search of many entries', () => {
     expect(await store.find({ requestId: `req_${count}` }, 2)).toEqual([one])
     await store.close()
     const older = new Database(path)
-    older.exec('DROP TABLE summaries')
+    older.exec('DROP TABLE summaries; DROP TABLE people')
     older.close()
     const late = await openReader(path)
     await expectAll(late)
@@ -172,7 +182,7 @@ describe('a search of many entries', () => {
     const ranges: Range[] = []
     const filter = { host: 'web-1500.example.com' }
     const all = { from: 1, to: count }
-    for await (const range of createSummaries(connection).listRanges(filter, all, 'newest')) {
+    for await (const range of createSummaries(connection).listParts(filter, all, 'newest')) {
       ranges.push(range)
     }
     // The last segment has no summary yet.
