@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { findPlaces } from '../../src/desk/places.ts'
 import { type Session, saveSession } from '../../src/desk/session.ts'
 import { findPort } from '../ssh/sshd.ts'
+import { execute } from '../tools.ts'
 import { createSite, startService } from './service.ts'
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
@@ -33,40 +34,47 @@ export const measureDesk = async (rounds: number): Promise<readonly DeskFigures[
     const session: Session = { url, credential: { kind: 'login', bearer, grantor } }
     saveSession(findPlaces(env), session)
   }
-  const run = (host: string, flags: readonly string[], exit: number): number => {
+  // Not waited for synchronously: the issuer, whose keys the service fetches, is in this process.
+  const run = async (host: string, flags: readonly string[], exit: number): Promise<number> => {
     const started = performance.now()
-    const { status } = spawnSync(
-      process.execPath,
-      [main, 'ready', ...flags, '--', host, 'deploy'],
-      {
-        env,
-        stdio: 'ignore',
-      },
-    )
-    if (status !== exit) throw new Error(`postern ready ${host} ended with ${status}`)
+    const args = [main, 'ready', ...flags, '--', host, 'deploy']
+    const { code, stderr } = await execute(process.execPath, args, { env, isClean: true })
+    if (code !== exit) throw new Error(`postern ready ${host} ended with ${code}: ${stderr}`)
     return performance.now() - started
   }
-  const measure = (name: string, once: (at: number) => number, count = rounds): DeskFigures => {
-    const times = Array.from({ length: count }, (_, at) => once(at)).toSorted((a, b) => a - b)
+  const measure = async (
+    name: string,
+    once: (at: number) => Promise<number>,
+    count = rounds,
+  ): Promise<DeskFigures> => {
+    const times: number[] = []
+    for (let at = 0; at < count; at++) times.push(await once(at))
+    times.sort((a, b) => a - b)
     return { name, p50Millis: times[count >> 1] ?? 0, worstMillis: times.at(-1) ?? 0 }
   }
   const logOut = () => execFileSync(process.execPath, [main, 'logout'], { env, stdio: 'ignore' })
   try {
     logIn(service.url)
-    const cold = measure('no agent runs yet', () => run('web-1.example.com', ['--ours'], 0), 1)
+    const cold = await measure(
+      'no agent runs yet',
+      () => run('web-1.example.com', ['--ours'], 0),
+      1,
+    )
     const figures = [
       cold,
-      measure('warm', () => run('web-1.example.com', ['--ours'], 0)),
-      measure('a certificate is gotten', (at) => run(`web-${at + 2}.example.com`, ['--ours'], 0)),
-      measure('a host of others', () => run('elsewhere.example.net', [], 1)),
+      await measure('warm', () => run('web-1.example.com', ['--ours'], 0)),
+      await measure('a certificate is gotten', (at) =>
+        run(`web-${at + 2}.example.com`, ['--ours'], 0),
+      ),
+      await measure('a host of others', () => run('elsewhere.example.net', [], 1)),
     ]
     logOut()
     await service.stop()
     logIn(service.url)
-    run('elsewhere.example.net', [], 1)
+    await run('elsewhere.example.net', [], 1)
     return [
       ...figures,
-      measure('the service is down', (at) => run(`web-${at}.example.com`, ['--ours'], 1)),
+      await measure('the service is down', (at) => run(`web-${at}.example.com`, ['--ours'], 1)),
     ]
   } finally {
     logOut()
