@@ -108,7 +108,8 @@ const runLane = async (
       if (!(await host.isOpenToAdmin())) about('the plain key of the admin is refused')
       if (Number(host.read('version')) === service.told().version) count('new version all the same')
 
-      const clean = await host.run(['apply'])
+      // A second's patience is for answers that never come; this one may be slow on a busy machine.
+      const clean = await host.run(['apply'], { env: { POSTERN_TIMEOUT: '30' } })
       if (clean.code !== 0) about(`the next run ends with ${clean.code}: ${clean.stderr}`)
       if (Number(host.read('version')) !== service.told().version)
         about('the new version is missing')
