@@ -41,6 +41,11 @@ const apply = (env: Readonly<Record<string, string>> = {}) => host.run(['apply']
 const refused = (why: string) =>
   `postern-host: the service's trust bundle is refused: ${why}; the last good one stays\n`
 
+/** A cut is the same to the script whether the connection broke or not, but for one; the soak has all. */
+const shown = Object.keys(faults).filter(
+  (name) => !name.endsWith('the connection with it') || name.includes('in its KRL'),
+)
+
 describe('what the service says', () => {
   test('is in force a moment later, and reported once', async () => {
     service.tell({ revoked: [3n, 5n], logins: [ownLogin, 'deploy'] })
@@ -81,7 +86,7 @@ describe('what the service says', () => {
   })
 
   // ATTACKS 208, 209, 210, 211, 225, 228, 231, 235
-  test.each(Object.keys(faults))('is refused where it is %s', async (name) => {
+  test.each(shown)('is refused where it is %s', async (name) => {
     const before = readInstalled()
     service.tell({ revoked: [3n, 5n, 7n] })
     service.misbehave(name)

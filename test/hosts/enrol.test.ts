@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -96,7 +97,7 @@ postern: here 'postern-host doctor' says how things stand, and 'postern-host rem
     const bin = join(host.root, 'no-curl')
     mkdirSync(bin)
     for (const file of readdirSync('/usr/bin').filter((entry) => entry !== 'curl')) {
-      spawnSync('ln', ['-s', join('/usr/bin', file), join(bin, file)])
+      symlinkSync(join('/usr/bin', file), join(bin, file))
     }
     const { code, stderr } = await execute('sh', ['-s'], {
       env: { ...host.env, PATH: `${host.root}/bin:${bin}`, POSTERN_TOKEN: service.token },
