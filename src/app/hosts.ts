@@ -85,6 +85,7 @@ export const openHosts = async (given: {
   const hosts = createHosts({
     listed: () => watch.current().hosts,
     enrolled: registry.enrolled,
+    isRemoved: registry.isRemoved,
     reports: reports.newest,
   })
   const trust = createTrust({
@@ -100,6 +101,7 @@ export const openHosts = async (given: {
       version: () => Math.max(watch.since(), ring.version(), revoke.krl().version),
     },
     hostVersion: registry.version,
+    isRemoved: registry.isRemoved,
     floor,
   })
   const trustKey = encodeBase64(key.blob)

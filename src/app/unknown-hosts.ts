@@ -34,9 +34,10 @@ export const findUnknownHosts = async (given: {
   if (!result.ok) {
     throw new AppError('invalid_policy', result.problems.map(formatProblem).join('\n'))
   }
-  const { enrolled } = await readRegistry(store)
+  const { enrolled, isRemoved } = await readRegistry(store)
   const { policy } = result
-  const hosts = createHosts({ listed: () => policy.hosts, enrolled, reports: new Map() })
+  const listed = () => policy.hosts
+  const hosts = createHosts({ listed, enrolled, isRemoved, reports: new Map() })
   const found = new Map<string, AskedHost>()
   const filters = ['allow', 'deny'].map((type) => ({
     type,

@@ -6,7 +6,7 @@ import { parseHostKey } from '../ssh/host-keys.ts'
 export interface BundleContents {
   readonly host: string
   readonly version: number
-  /** The CA's public keys, `TYPE BASE64` each. */
+  /** The CA's public keys, `TYPE BASE64` each; none, where the host is to trust nobody. */
   readonly caKeys: readonly string[]
   readonly logins: readonly string[]
   readonly krl: Uint8Array

@@ -75,6 +75,9 @@ export interface Trust {
   readonly publicKey: string
   /** Which version of its bundle a host should have by now; it only rises. */
   version(host: string): number | undefined
-  /** The bundle of a host, signed (bundle.ts); undefined for one that is not on the list. */
+  /**
+   * The bundle of a host, signed (bundle.ts): one that was taken off the list is told to trust
+   * nobody. Undefined for a name that never stood there.
+   */
   findBundle(host: string): string | undefined
 }

@@ -9,9 +9,14 @@ export const createHosts = (deps: {
   /** The hosts of the policy in force: the same array as long as it is. */
   readonly listed: () => readonly ListedHost[]
   readonly enrolled: ReadonlyMap<string, EnrolledHost>
+  /**
+   * Whether it had enrolled, and was taken off the list: then no login of it is opened, and nothing
+   * is heard of it, wherever else it is listed.
+   */
+  readonly isRemoved: (name: string) => boolean
   readonly reports: ReadonlyMap<string, HostReport>
 }): Hosts => {
-  const { enrolled, reports } = deps
+  const { enrolled, isRemoved, reports } = deps
   let index = createIndex(deps.listed())
   const findIndex = () => {
     const listed = deps.listed()
@@ -22,9 +27,9 @@ export const createHosts = (deps: {
   const findByName = (name: string): Host | undefined => {
     const known = findIndex().byName.get(name)
     const own = enrolled.get(name)
-    return known === undefined && own === undefined
-      ? undefined
-      : mergeHost(name, known, own, reports.get(name))
+    if (known === undefined && own === undefined) return undefined
+    if (isRemoved(name)) return Object.freeze({ ...mergeHost(name, known), logins: [] })
+    return Object.freeze(mergeHost(name, known, own, reports.get(name)))
   }
 
   const has = (name: string) => findIndex().byName.has(name) || enrolled.has(name)
@@ -69,11 +74,11 @@ const usualPort = 22
 const mergeHost = (
   name: string,
   known: ListedHost | undefined,
-  own: EnrolledHost | undefined,
-  report: HostReport | undefined,
+  own?: EnrolledHost,
+  report?: HostReport,
 ): Host => {
   const address = known?.address ?? own?.address
-  return Object.freeze({
+  return {
     name,
     aliases: known?.aliases ?? [],
     ...(address === undefined ? {} : { address }),
@@ -84,7 +89,7 @@ const mergeHost = (
     source: own === undefined ? 'policy' : 'enrolled',
     ...(own === undefined ? {} : { enrolledAt: own.enrolledAt }),
     ...(report === undefined ? {} : { lastSeen: report.seenAt, trustVersion: report.version }),
-  })
+  }
 }
 
 const chooseFilled = (

@@ -45,6 +45,8 @@ export interface Registry {
   findEnrolment(invitation: string, host: string): Enrolment | undefined
   /** Whether a host has enrolled by this invitation since that time. */
   hasEnrolled(invitation: string, since: Date): boolean
+  /** Whether a host of this name had enrolled, and was taken off the list since. */
+  isRemoved(host: string): boolean
   /** The number of the newest entry about a host of this name, also one that is gone; else 0. */
   version(host: string): number
   applyInvite(invitation: Invitation): void
@@ -80,6 +82,7 @@ export const createRegistry = (): Registry => {
     },
     hasEnrolled: (invitation: string, since: Date) =>
       Date.parse(lastAt.get(invitation) ?? '') >= since.getTime(),
+    isRemoved: (host: string) => versions.has(host) && !enrolled.has(host),
     version: (host: string) => versions.get(host) ?? 0,
     applyInvite(invitation: Invitation) {
       byHash.set(invitation.hash, invitation)

@@ -19,6 +19,8 @@ export interface TrustSources {
  * Bundles, made when they are asked for. A host's version is the newest of what all share and what
  * is its own, so that one that enrols does not send all the others for a new bundle. `floor` is what
  * every version is raised by: more than an older log that was put back has lost.
+ *
+ * A host that was taken off the list is told to trust nobody, or it would go on with what it has.
  */
 export const createTrust = (deps: {
   readonly hosts: Hosts
@@ -26,21 +28,23 @@ export const createTrust = (deps: {
   readonly sources: TrustSources
   /** The number of the newest entry about a host of this name; 0 where there is none. */
   readonly hostVersion: (name: string) => number
+  readonly isRemoved: (name: string) => boolean
   readonly floor: number
 }): Trust => {
-  const { hosts, key, sources, hostVersion, floor } = deps
+  const { hosts, key, sources, hostVersion, isRemoved, floor } = deps
   const versionOf = (name: string) => floor + Math.max(sources.version(), hostVersion(name))
   return Object.freeze({
     publicKey: key.publicKey,
-    version: (name: string) => (hosts.has(name) ? versionOf(name) : undefined),
+    version: (name: string) => (hosts.has(name) || isRemoved(name) ? versionOf(name) : undefined),
     findBundle(name: string) {
       const host = hosts.find(name)
-      if (host === undefined || host.name !== name) return undefined
+      const isOff = isRemoved(name)
+      if (!isOff && host?.name !== name) return undefined
       const text = formatBundle({
         host: name,
         version: versionOf(name),
-        caKeys: sources.listCaKeys(),
-        logins: host.logins,
+        caKeys: isOff ? [] : sources.listCaKeys(),
+        logins: host?.logins ?? [],
         krl: sources.krl(),
       })
       return text + key.sign(bundleNamespace, text)

@@ -20,10 +20,15 @@ const enrolled = (name: string, more: Partial<EnrolledHost> = {}): EnrolledHost 
   enrolledAt: '2026-11-22T10:00:00Z',
   ...more,
 })
-const compose = (hosts: readonly ListedHost[], own: readonly EnrolledHost[] = []) =>
+const compose = (
+  hosts: readonly ListedHost[],
+  own: readonly EnrolledHost[] = [],
+  removed: readonly string[] = [],
+) =>
   createHosts({
     listed: () => hosts,
     enrolled: new Map(own.map((host) => [host.name, host])),
+    isRemoved: (name) => removed.includes(name),
     reports: new Map(),
   })
 
@@ -53,11 +58,18 @@ describe('the list of hosts', () => {
     expect(hosts.has('shop')).toBe(false)
   })
 
+  test('opens no login of a host that enrolled and was taken off, also where the policy has some', () => {
+    const hosts = compose([listed('web-1', { logins: ['root'] })], [], ['web-1', 'web-2'])
+    expect(hosts.find('web-1')).toMatchObject({ source: 'policy', logins: [] })
+    expect(hosts.find('web-2')).toBeUndefined()
+  })
+
   test('is that of the policy in force, also where it has changed', () => {
     let current = [listed('web-1')]
     const hosts = createHosts({
       listed: () => current,
       enrolled: new Map(),
+      isRemoved: () => false,
       reports: new Map(),
     })
     expect(hosts.list().map(({ name }) => name)).toEqual(['web-1'])

@@ -22,13 +22,16 @@ export interface HostService {
   close(): Promise<void>
 }
 
-/** Its policy lets maya, and everyone in platform, in to `web-*.example.com`. */
-export const startHostService = async (): Promise<HostService> => {
+/**
+ * Its policy lets maya, and everyone in platform, in to `web-*.example.com`; `hosts` are lines of YAML
+ * with which it lists some.
+ */
+export const startHostService = async (hosts = ''): Promise<HostService> => {
   const port = await findPort()
   const url = `http://127.0.0.1:${port}`
   const app = await startTestApp({
     policies: (issuer) => ({
-      'a.yaml': `roles:
+      'a.yaml': `${hosts}roles:
   admin: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
 rules:
   - name: shop

@@ -1,18 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { type Host, startHost } from '../hosts/host.ts'
 import { type Bought, startHostService } from '../hosts/service.ts'
+import { ownLogin } from '../ssh/client.ts'
 import { execute } from '../tools.ts'
 
 /**
  * Three hosts, one service, nothing in between but the two scripts: each enrols with the line its
  * invitation shows, and from then on asks for itself. A certificate for one opens that one alone;
- * revoked, it opens nothing once the host has asked; a host that is taken off the list stays as it is.
+ * revoked, it opens nothing once the host has asked. A host that is taken off the list opens to no
+ * certificate any more, and one that calls itself by an alias is known by its name.
  */
 const dir = mkdtempSync(join(tmpdir(), 'postern-real-'))
-const service = await startHostService()
+const service = await startHostService(`hosts:
+  - { name: web-4.example.com, aliases: [web-4] }
+`)
 const hosts: Host[] = []
 afterAll(async () => {
   await Promise.all(hosts.map(({ sshd }) => sshd.stop()))
@@ -68,9 +72,14 @@ test('three hosts enrol, are scoped by their principals, and hear of a revocatio
 
   // Each said which version it holds to.
   const { hosts: listed } = (await service.call('GET', '/v1/hosts')) as {
-    readonly hosts: readonly { readonly name: string; readonly trustVersion?: number }[]
+    readonly hosts: readonly {
+      readonly name: string
+      readonly source: string
+      readonly trustVersion?: number
+    }[]
   }
-  expect(listed.map(({ name, trustVersion }) => [name, trustVersion])).toEqual(
+  const enrolled = listed.filter(({ source }) => source === 'enrolled')
+  expect(enrolled.map(({ name, trustVersion }) => [name, trustVersion])).toEqual(
     hosts.map((host) => [host.name, Number(host.read('version'))]),
   )
 
@@ -80,3 +89,52 @@ test('three hosts enrol, are scoped by their principals, and hear of a revocatio
   )
   expect(doctor.code).toBe(0)
 }, 120_000)
+
+test('a host that is taken off the list takes no certificate from its next poll, until it enrols again', async () => {
+  const [, web2, web3] = hosts as [Host, Host, Host]
+  const { certificate } = await buy(web2.name)
+  expect(await web2.isOpenTo({ key, certificate })).toBe(true)
+  const before = Number(web2.read('version'))
+
+  await service.call('DELETE', `/v1/hosts/${web2.name}`)
+  const off = `postern-host: ${web2.name} was taken off the list of ${service.url}, and takes no certificate: enrol it again, or 'postern-host remove'\n`
+  expect(await web2.run(['apply'])).toEqual({
+    code: 0,
+    stdout: expect.stringContaining(off),
+    stderr: '',
+  })
+  expect(Number(web2.read('version'))).toBeGreaterThan(before)
+  expect([web2.read('user_ca.pub'), readdirSync(web2.path('principals'))]).toEqual(['', []])
+  expect(await web2.isOpenTo({ key, certificate })).toBe(false)
+  expect(await web2.isOpenToAdmin()).toBe(true)
+  // There is nothing new, and it says nothing; what somebody puts back by hand does not stay.
+  writeFileSync(web2.path(`principals/${ownLogin}`), `${ownLogin}@${web2.name}\n`)
+  expect(await web2.run(['apply'])).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(readdirSync(web2.path('principals'))).toEqual([])
+  const doctor = await web2.run(['doctor'])
+  expect(doctor.code).toBe(1)
+  expect(doctor.stdout).toContain('WRONG  no CA is trusted: this host was taken off the list\n')
+  expect(doctor.stdout.trim().split('\n').at(-1)).toBe(
+    `An admin of Postern runs 'postern host invite ${web2.name}'; then enrol again. Or as root here, 'postern-host remove'.`,
+  )
+
+  // Another host has heard nothing of all that.
+  expect(await web3.run(['apply'])).toEqual({ code: 0, stdout: '', stderr: '' })
+  const { token } = await service.invite(web2.name)
+  expect(await web2.enrol({ token })).toMatchObject({ code: 0, stderr: '' })
+  expect(await web2.isOpenTo({ key, certificate })).toBe(true)
+}, 60_000)
+
+test('a host that enrols by an alias is known by its name, there and here', async () => {
+  const host = await startHost({ name: 'web-4', dir, service: await service.invite('web-4') })
+  hosts.push(host)
+  expect(await host.enrol()).toMatchObject({ code: 0, stderr: '' })
+  expect(host.read('host')).toBe('web-4.example.com\n')
+  const { certificate } = await buy('web-4')
+  expect(await host.isOpenTo({ key, certificate })).toBe(true)
+  expect(await host.run(['apply'])).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(await service.call('GET', '/v1/hosts/web-4.example.com')).toMatchObject({
+    source: 'enrolled',
+    standing: 'current',
+  })
+}, 60_000)

@@ -176,7 +176,10 @@ export const hostRemove: Command = {
     if (json === true) context.output.json(answer)
     else {
       context.output.line(`${answer['name']} is off the list`)
-      context.output.note('it trusts what it trusted, until you run there: postern-host remove')
+      context.output.note(
+        'from its next poll it takes no certificate, until it enrols again; what it takes besides is untouched',
+      )
+      context.output.note('to take the files away as well, run there: postern-host remove')
     }
     return 0
   },

@@ -56,6 +56,7 @@ begin() {
   trap 'rm -rf "$work"' EXIT
   trap 'exit 1' HUP INT TERM
   url=$(cat "$dir/url") host=$(cat "$dir/host")
+  off="$host was taken off the list of $url, and takes no certificate: enrol it again, or 'postern-host remove'"
 }
 
 # fetch FILE URL HEADER [BODY]: the status is in $code, empty where there was no whole answer.
@@ -172,7 +173,11 @@ take() {
   put "$1" "$dir/bundle" && install_files ||
     die "version $version cannot be written: is the disk full or read-only? The next run tries again"
   say "version $version is in force"
+  is_trusting || say "$off"
 }
+
+# Whether the service tells this host to trust any CA: it does until the host is taken off its list.
+is_trusting() { [ -s "$dir/user_ca.pub" ]; }
 
 refuse() { complain "the service's trust bundle is refused: $1; the last good one stays"; }
 
@@ -201,7 +206,9 @@ apply() {
 }
 
 # Tells the service which version is in force here, signed by a host key: when it is new, and now and then.
+# A host off the list has no keys there that it could sign with.
 report() {
+  is_trusting || return 0
   version=$(number "$dir/version")
   [ "$(number "$dir/reported")" != "$version" ] || [ -z "$(find "$dir/reported" -mmin -5)" ] || return 0
   printf 'postern-report v1\nhost %s\nversion %s\ntime %s\nend\n' \
@@ -343,7 +350,12 @@ doctor() {
       [ -e "$file" ] || continue
       cmp -s "$file" "$dir/${file#"$files"/}" || bad "${file#"$files"/} is not as the bundle has it" "$again"
     done
-    good "CA trusted: $(ssh-keygen -l -f "$dir/user_ca.pub" 2>/dev/null | cut -d' ' -f2 | tr '\n' ' ')"
+    if is_trusting; then
+      good "CA trusted: $(ssh-keygen -l -f "$dir/user_ca.pub" 2>/dev/null | cut -d' ' -f2 | tr '\n' ' ')"
+    else
+      bad "no CA is trusted: this host was taken off the list" \
+        "An admin of Postern runs 'postern host invite $host'; then enrol again. Or as root here, 'postern-host remove'."
+    fi
     good "principals: $(logins | tr '\n' ' ')"
   else
     bad "the kept bundle: $why" "$again"

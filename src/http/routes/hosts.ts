@@ -135,7 +135,7 @@ const createRemoveRoute = ({ enrol }: Deps): RoleRoute => ({
   access: { role: 'admin' },
   summary: 'Take a host off the list',
   description:
-    'Its keys are no longer pinned, and it has no trust bundle any more; what it trusts already it goes on trusting, until `postern-host remove` is run there.',
+    'Its keys are no longer pinned, and its trust bundle names no CA and no login: from its next poll it takes no certificate, until it enrols again. `postern-host remove`, run there, takes the files away.',
   answers: [
     {
       status: 200,
