@@ -1,12 +1,13 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkDataDir, findAdminSocket, findUser } from './app/admin.ts'
+import { checkDataDir, findUser } from './app/admin.ts'
 import { openConfiguredCopy } from './app/copy.ts'
 import { checkTail, openEvidence, recordRollback } from './app/evidence.ts'
 import { openHosts } from './app/hosts.ts'
 import { openAuthority, openKeys, readKeys } from './app/keys.ts'
+import { createListeners, type Reached } from './app/listeners.ts'
 import { enforcePolicy, loadConfigured } from './app/policy.ts'
-import { listLoginProviders } from './app/providers.ts'
+import { listLoginProviders, openProviders } from './app/providers.ts'
 import { schemas } from './app/schemas.ts'
 import { checkDistinct, readTls } from './app/tls.ts'
 import { createLog } from './audit/chain.ts'
@@ -19,31 +20,22 @@ import { createThrottledLog } from './audit/refusals.ts'
 import { createTrustedClock } from './ca/clock.ts'
 import type { Signer } from './ca/signer.ts'
 import { createCaKeyFile } from './ca/signers/file.ts'
-import { type Config, readSecret } from './config.ts'
-import { AppError } from './errors.ts'
+import type { Config } from './config.ts'
 import { openFreeze } from './freeze.ts'
 import { createCheckHost } from './hosts/list.ts'
 import { createAlert } from './http/alert.ts'
 import { createHttp, type Http } from './http/index.ts'
-import { createMetrics, createMetricsFetch } from './http/metrics.ts'
-import type { Place } from './http/place.ts'
-import {
-  type Deadlines,
-  defaultDeadlines,
-  type Listener,
-  type ListenOptions,
-  listen,
-} from './http/server.ts'
-import { createGithubProvider } from './identity/github.ts'
-import { createPool, type Provider } from './identity/index.ts'
-import { createOidcProvider } from './identity/oidc.ts'
+import { createMetrics } from './http/metrics.ts'
+import { type Deadlines, defaultDeadlines } from './http/server.ts'
+import { createPool } from './identity/index.ts'
 import { createIssue } from './issue.ts'
 import { type Clock, formatTime, systemClock } from './lib/clock.ts'
 import { type Random, systemRandom } from './lib/ids.ts'
 import { createLogger, type Logger } from './lib/log.ts'
 import { explainer } from './policy/explainer.ts'
 import { openRevoke } from './revoke.ts'
-import { adoptKey, createRotation } from './rotate.ts'
+import { adoptKey } from './rotate/ring.ts'
+import { createRotation } from './rotate.ts'
 import { openLock, openReader, openStore } from './store/index.ts'
 
 export { type AskedHost, findUnknownHosts } from './app/unknown-hosts.ts'
@@ -80,7 +72,7 @@ export interface App {
   /** The public key that signs what hosts are told to trust: they pin it when they enrol. */
   readonly trustKey: string
   /** Opens the listeners of the configuration, and the admin socket. Resolves once connections are taken. */
-  listen(): Promise<{ readonly url: string; readonly metricsUrl?: string }>
+  listen(): Promise<Reached>
   /** Reads the policy files now, rather than within a second of their change. Never rejects. */
   reload(): Promise<void>
   /**
@@ -169,7 +161,9 @@ export const build = async (
     const time = formatTime(clock())
     const [newest] = await listEntries(store, { type: 'allow' }, 1)
     const setAside = accepted.clock === true && newest ? { setAside: newest.entry.time } : {}
-    await log.append({ type: 'start', time, version, ca: authority.fingerprint, ...setAside })
+    const { maxTtlSeconds } = config.ca
+    const start = { time, version, ca: authority.fingerprint, maxTtlSeconds, ...setAside }
+    await log.append({ type: 'start', ...start })
     const watch = await enforcePolicy({ config, loaded, log, store, clock, logger, metrics })
     opened.push(() => watch.close())
     const freeze = await openFreeze({ log, store, clock })
@@ -265,34 +259,20 @@ export const build = async (
       },
     })
 
-    const listeners: Listener[] = []
-    const open = async (place: Place, given: Pick<ListenOptions, 'fetch' | 'tls'>) => {
-      const listener = await listen({ place, random, logger, deadlines, ...given })
-      listeners.push(listener)
-      return listener.url
-    }
+    const given = { config, http, metrics, tls, random, logger, deadlines }
+    const listeners = createListeners(given)
     let closing: Promise<void> | undefined
     return Object.freeze({
       fetch: http.fetch,
       routes: http.routes,
       table: http.table,
       trustKey: parts.trust.publicKey,
-      async listen() {
-        const figures = createMetricsFetch({ metrics, random })
-        const { listen: metricsPlace } = config.metrics
-        const metricsUrl = metricsPlace && (await open(metricsPlace, { fetch: figures }))
-        const admin = { kind: 'unix', path: findAdminSocket(config.dataDir), mode: 0o600 } as const
-        await open(admin, { fetch: http.fetchLocal })
-        // Last: where one of them cannot be opened, no request has come in.
-        const secured = tls === undefined ? {} : { tls }
-        const url = await open(config.listen, { fetch: http.fetch, ...secured })
-        return { url, ...(metricsUrl === undefined ? {} : { metricsUrl }) }
-      },
+      listen: listeners.open,
       reload: watch.reload,
       close() {
         closing ??= (async () => {
           http.stop()
-          await Promise.all(listeners.map((listener) => listener.close()))
+          await listeners.close()
           await closeAll()
         })()
         return closing
@@ -307,30 +287,3 @@ export const build = async (
 /** The log for reading, while the service runs and after it has stopped. @throws `not_found` */
 export const openLog = (config: Config): Promise<Store> =>
   openReader(join(config.dataDir, 'postern.db'))
-
-const openProviders = async (
-  config: Config,
-  clock: Clock,
-  send: NonNullable<Overrides['fetch']>,
-): Promise<readonly Provider[]> => {
-  const { github, oidc } = config.identity
-  if (github.length + oidc.length === 0) {
-    throw new AppError('invalid_config', 'No identity provider is configured: nobody could ask.', {
-      hint: `add one under identity in ${config.file}; "postern init" writes an example of each`,
-    })
-  }
-  const providers: Provider[] = oidc.map((issuer) =>
-    createOidcProvider({ ...issuer, fetch: send, clock }),
-  )
-  for (const [apiUrl, group] of Map.groupBy(github, (app) => app.apiUrl)) {
-    const apps = await Promise.all(
-      group.map(async ({ clientId, clientSecretFile, type }) => ({
-        clientId,
-        type,
-        clientSecret: await readSecret(clientSecretFile),
-      })),
-    )
-    providers.push(createGithubProvider({ apiUrl, apps, fetch: send, clock }))
-  }
-  return providers
-}

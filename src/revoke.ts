@@ -1,4 +1,4 @@
-import { findCertificate } from './audit/certificates.ts'
+import { findCertificate, findLongestLife } from './audit/certificates.ts'
 import type {
   BarTarget,
   EntryIdentity,
@@ -14,7 +14,7 @@ import type {
 import { formatTarget, isBar, readRegister, walkRevoked } from './audit/revocations.ts'
 import type { KeyRing } from './ca/index.ts'
 import { AppError } from './errors.ts'
-import { type Clock, formatTime, toSeconds } from './lib/clock.ts'
+import { type Clock, formatTime, fromSeconds, toSeconds } from './lib/clock.ts'
 import { createCount, createKrlKeeper, type Krl, type Reach } from './revoke/krl.ts'
 
 /** Who wants what revoked, and why. */
@@ -98,7 +98,9 @@ export const openRevoke = async (deps: {
     }
   }
   const register = await readRegister(store)
-  const keeper = createKrlKeeper({ register, store, ring, now })
+  // What this service issues itself lives no longer: the start that it wrote is among those read.
+  const longestLife = await findLongestLife(store, fromSeconds(now()))
+  const keeper = createKrlKeeper({ register, store, ring, now, longestLife })
   // Where this fails it is tried again when somebody asks.
   keeper.settle().catch(() => {})
   /** Refused already, and not yet in the log. */
@@ -135,7 +137,7 @@ export const openRevoke = async (deps: {
     const isEnough = () => !isDryRun && (isBar(target) || count.read().certificates > 0)
     const wanted = { target, time, seq: Number.MAX_SAFE_INTEGER }
     if (isEnough()) return { ...count.read(), earlier }
-    for await (const page of walkRevoked(store, wanted, now())) {
+    for await (const page of walkRevoked(store, wanted, now(), longestLife)) {
       for (const certificate of page) {
         const found = register.findRevocation(certificate)
         if (found === undefined) count.add(certificate)

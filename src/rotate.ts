@@ -1,5 +1,5 @@
 import type { CaKeyEntry, EntryIdentity, EntryRequest, Log, Store } from './audit/index.ts'
-import { type Alive, findAlive, listKeySteps } from './audit/keys.ts'
+import { findAlive } from './audit/keys.ts'
 import type { Authority, RingPlace } from './ca/index.ts'
 import {
   applyStep,
@@ -8,12 +8,13 @@ import {
   hasSigned,
   type KeyState,
   type RingKey,
-  type Step,
 } from './ca/rotation.ts'
 import type { Signer } from './ca/signer.ts'
 import { AppError } from './errors.ts'
 import type { Host } from './hosts/index.ts'
 import { type Clock, formatTime } from './lib/clock.ts'
+import { cutBreaks, formatAlive, formatBehind, listBehind } from './rotate/breaks.ts'
+import { readRing, toStep } from './rotate/ring.ts'
 
 /** Who orders a step. */
 export interface KeyOrder {
@@ -57,50 +58,6 @@ export interface KeyFiles {
   create(): Promise<Signer>
   /** Codes: `invalid_config`, `signer_unavailable` */
   open(key: Pick<RingKey, 'fingerprint' | 'place'>): Promise<Signer>
-}
-
-const daySeconds = 24 * 3600
-
-/** The ring as the log has it; empty where no step was ever taken. Codes: `log_corrupt` */
-export const readRing = async (
-  store: Pick<Store, 'findAfter'>,
-): Promise<{ readonly keys: readonly RingKey[]; readonly version: number }> => {
-  const steps = await listKeySteps(store)
-  const keys = steps.reduce((ring, { seq, entry }) => applyStep(ring, toStep(entry, seq)), noKeys)
-  return { keys, version: steps.at(-1)?.seq ?? 0 }
-}
-
-const noKeys: readonly RingKey[] = []
-
-const toStep = (entry: CaKeyEntry, seq: number): Step => {
-  const { fingerprint, publicKey, place, state, time, force } = entry
-  return { fingerprint, publicKey, place, state, time, seq, isForced: force !== undefined }
-}
-
-/**
- * Makes the key that the configuration names the active one, whatever the ring says: an admin has
- * taken that upon themselves for this start. Codes: `ca_key_conflict` for a key that was removed,
- * `audit_unavailable`.
- */
-export const adoptKey = async (deps: {
-  readonly log: Log
-  readonly clock: Clock
-  readonly ring: ChangingRing
-  readonly key: Pick<RingKey, 'fingerprint' | 'publicKey'>
-}): Promise<void> => {
-  const { log, clock, ring, key } = deps
-  const known = ring.version() === 0 ? noKeys : ring.list()
-  const entry: CaKeyEntry = {
-    type: 'ca-key',
-    time: formatTime(clock()),
-    state: 'active',
-    ...key,
-    place: 'config',
-    force: ['The service was started with --accept-ca: no host was asked whether it trusts it.'],
-  }
-  checkStep(known, { ...key, state: 'active', isForced: true })
-  const { seq } = await log.append(entry)
-  ring.set(applyStep(known, toStep(entry, seq)), seq)
 }
 
 /**
@@ -174,7 +131,7 @@ export const createRotation = (deps: {
       fingerprint,
       publicKey,
       place,
-      ...(isForced && breaks.length > 0 ? { force: cutList(breaks, mostRecorded) } : {}),
+      ...(isForced && breaks.length > 0 ? { force: cutBreaks(breaks) } : {}),
     })
     return { ...ring.find(fingerprint), breaks, silent }
   }
@@ -194,21 +151,6 @@ export const createRotation = (deps: {
         ? `There is no key to ${step}: see the list of keys.`
         : `Several keys can be meant: name the one to ${step}.`,
     )
-  }
-
-  const listBehind = (key: RingKey): { breaks: readonly string[]; silent: readonly string[] } => {
-    const day = formatTime(new Date(clock().getTime() - daySeconds * 1000))
-    const behind = deps.listHosts().filter((host) => !deps.hasApplied(host, key.seq))
-    const isSilent = ({ lastSeen }: Host) => lastSeen === undefined || lastSeen < day
-    return {
-      breaks: behind
-        .filter((host) => !isSilent(host))
-        .map(
-          ({ name, lastSeen }) =>
-            `${name} does not trust it yet (seen ${lastSeen}): it refuses new certificates until it does.`,
-        ),
-      silent: behind.filter(isSilent).map(({ name }) => name),
-    }
   }
 
   return Object.freeze({
@@ -243,7 +185,7 @@ export const createRotation = (deps: {
       queue(async () => {
         const key = choose(order, 'activate', (one) => one.state === 'next' && !hasSigned(one))
         checkStep(ring.list(), { ...key, state: 'active', isForced: false })
-        const found = listBehind(key)
+        const found = listBehind({ hosts: deps.listHosts(), hasApplied: deps.hasApplied, key, at: clock() })
         if (found.breaks.length > 0 && order.isForced !== true) {
           throw new AppError('hosts_behind', formatBehind(found.breaks))
         }
@@ -280,23 +222,3 @@ export const createRotation = (deps: {
       }),
   })
 }
-
-/** Hosts that a refusal names one by one. */
-const mostNamed = 20
-
-/** And as many as an entry names. */
-const mostRecorded = 200
-
-const cutList = (lines: readonly string[], most: number): readonly string[] =>
-  lines.length <= most ? lines : [...lines.slice(0, most), `And ${lines.length - most} more.`]
-
-const formatBehind = (breaks: readonly string[]): string =>
-  [
-    `Of the hosts that reported within a day, ${breaks.length} ${breaks.length === 1 ? 'does' : 'do'} not trust the key yet: wait, or force it.`,
-    ...cutList(breaks, mostNamed),
-  ].join('\n')
-
-const formatAlive = ({ count, people, until }: Alive): string =>
-  count === 1
-    ? `The key has a certificate that is alive until ${until}.`
-    : `The key has ${count} certificates alive, of ${people} ${people === 1 ? 'person' : 'people'}, the last until ${until}.`

@@ -12,6 +12,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   ssh: ['lib', 'errors'],
   identity: ['lib', 'errors'],
+  // `ssh` beyond DESIGN.md: a host key in a policy file is read by the parser that certificates' are,
+  // so that no file is loaded whose known_hosts lines ssh would refuse.
   policy: ['lib', 'errors', 'identity?', 'ssh'],
   audit: ['lib', 'errors'],
   ca: ['lib', 'errors', 'ssh', 'policy?'],

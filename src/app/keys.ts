@@ -13,7 +13,8 @@ import { type Config, readSecret } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { type Clock, formatTime, systemClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
-import { type KeyFiles, readRing } from '../rotate.ts'
+import { readRing } from '../rotate/ring.ts'
+import type { KeyFiles } from '../rotate.ts'
 import { openReader } from '../store/index.ts'
 
 /** Where `postern ca next` keeps the keys that it makes. */

@@ -80,7 +80,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
   deny: refusal,
   error: refusal,
-  start: { required: ['version', 'ca'], optional: ['policy', 'setAside'] },
+  start: { required: ['version', 'ca'], optional: ['policy', 'maxTtlSeconds', 'setAside'] },
   refusals: { required: ['since', 'count', 'codes', 'people', 'addresses'], optional: ['policy'] },
   policy: { required: ['policy', 'rules'], optional: ['files'] },
   'policy-error': { required: ['policy', 'problems', 'count'], optional: [] },

@@ -1,5 +1,5 @@
 import { formatTime } from '../lib/clock.ts'
-import { longestLifeSeconds, slackSeconds, walkCertificates } from './certificates.ts'
+import { findLongestLife, slackSeconds, walkCertificates } from './certificates.ts'
 import { parseEntry } from './entry.ts'
 import type { CaKeyEntry } from './index.ts'
 import type { Store } from './store.ts'
@@ -43,7 +43,8 @@ export const findAlive = async (
   now: Date,
 ): Promise<ReadonlyMap<string, Alive>> => {
   const at = formatTime(now)
-  const oldest = new Date(now.getTime() - (longestLifeSeconds + slackSeconds) * 1000)
+  const longest = await findLongestLife(store, now)
+  const oldest = new Date(now.getTime() - (longest + slackSeconds) * 1000)
   const found = new Map<string, { count: number; people: Set<string>; until: string }>()
   for await (const page of walkCertificates(store, { since: formatTime(oldest) })) {
     for (const { ca, validBefore, identity } of page) {

@@ -2,7 +2,6 @@ import { formatTime, fromSeconds } from '../lib/clock.ts'
 import {
   type CertificateFilter,
   type IssuedCertificate,
-  longestLifeSeconds,
   slackSeconds,
   toCertificate,
 } from './certificates.ts'
@@ -182,14 +181,18 @@ const reaches = (
 
 const pageSize = 500
 
-/** The certificates that a revocation reaches and that are not over at a time in seconds, by pages. */
+/**
+ * The certificates that a revocation reaches and that are not over at a time in seconds, by pages;
+ * `longestLife` is the longest that any of them can have, in seconds (certificates.ts).
+ */
 export async function* walkRevoked(
   store: Pick<Store, 'find'>,
   revocation: Pick<Revocation, 'seq' | 'time' | 'target'>,
   at: number,
+  longestLife: number,
 ): AsyncGenerator<readonly IssuedCertificate[]> {
   const { target } = revocation
-  const filter = formatFilter(target, at)
+  const filter = formatFilter(target, at - longestLife)
   // No index knows keys: most entries are passed over before they are parsed.
   const wanted = target.kind === 'key' ? target.fingerprint : ''
   let before = revocation.seq
@@ -209,9 +212,9 @@ export async function* walkRevoked(
 const readCertificate = ({ seq, body, hash }: Row): IssuedCertificate | undefined =>
   toCertificate({ seq, hash, prev: '', entry: JSON.parse(body) as Entry })
 
-const formatFilter = (target: RevocationTarget, at: number): CertificateFilter => {
-  const seconds = at - longestLifeSeconds - skewSeconds - slackSeconds
-  const since = formatTime(fromSeconds(Math.max(0, seconds)))
+/** @param oldest seconds since 1970: what was issued before is over by the service's own clock. */
+const formatFilter = (target: RevocationTarget, oldest: number): CertificateFilter => {
+  const since = formatTime(fromSeconds(Math.max(0, oldest - skewSeconds - slackSeconds)))
   switch (target.kind) {
     case 'serial':
       return { serial: target.serial }

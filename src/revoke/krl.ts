@@ -53,8 +53,10 @@ export const createKrlKeeper = (deps: {
   readonly ring: Pick<KeyRing, 'list' | 'version'>
   /** Seconds; 0 while the time is in doubt, when nothing counts as over. */
   readonly now: () => number
+  /** The longest that a certificate can live, in seconds. */
+  readonly longestLife: number
 }): KrlKeeper => {
-  const { register, store, ring, now } = deps
+  const { register, store, ring, now, longestLife } = deps
   const listRemoved = () => ring.list().filter((key) => !isTrusted(key))
   let removed = 0
   let serials = createRevokedSerials()
@@ -63,7 +65,7 @@ export const createKrlKeeper = (deps: {
 
   const collect = async (revocation: Revocation): Promise<Reach> => {
     const count = createCount()
-    for await (const page of walkRevoked(store, revocation, now())) {
+    for await (const page of walkRevoked(store, revocation, now(), longestLife)) {
       for (const certificate of page) {
         if (!serials.knows(certificate.ca)) serials.learn(certificate.ca, certificate.text)
         if (serials.add(certificate)) count.add(certificate)

@@ -67,6 +67,10 @@ postern: here 'postern-host doctor' says how things stand, and 'postern-host rem
     ])
     const unit = join(host.root, 'etc/systemd/system/postern-host')
     expect(readFileSync(`${unit}.service`, 'utf8')).toContain(`ExecStart=${script(host)} apply\n`)
+    // ATTACKS 239
+    expect(readFileSync(`${unit}.service`, 'utf8')).toContain(
+      `ProtectSystem=strict\nReadWritePaths=${host.path('')}`,
+    )
     // ATTACKS 236
     expect(readFileSync(`${unit}.timer`, 'utf8')).toContain(
       'OnUnitActiveSec=45\nRandomizedDelaySec=15\n',
@@ -166,8 +170,18 @@ describe('an enrolment that does not come to its end', () => {
       ],
       'authorizedprincipalsfile /etc/ssh/principals',
     ],
+    [
+      // It would name principals beside those of the files.
+      'asks a command for principals',
+      (etc) => [
+        `Include ${etc}/sshd_config.d/*.conf`,
+        'AuthorizedPrincipalsCommand /bin/true',
+        'AuthorizedPrincipalsCommandUser nobody',
+      ],
+      'authorizedprincipalscommand /bin/true',
+    ],
     ['reads no drop-ins', () => [], 'none of them from'],
-  ])('as sshd %s: prints what to merge [ATTACKS 227]', async (_what, settings, held) => {
+  ])('as sshd %s: prints what to merge [ATTACKS 227, 229]', async (_what, settings, held) => {
     const at = join(dir, `${hosts.length}`, name, 'etc/ssh')
     const host = await start({ settings: settings(at) })
     const { code, stderr } = await host.enrol()

@@ -393,3 +393,72 @@ describe('the proof of a login', () => {
     expect(await readProblem(person)).toMatchObject({ status: 403, code: 'policy_denied' })
   })
 })
+
+describe('a host that is taken off the list', () => {
+  const remove = async (name: string, user = 'maya') =>
+    send('DELETE', `/v1/hosts/${name}`, await service.token(user))
+  const readBundle = async (name: string) =>
+    (await service.request(`/v1/hosts/${name}/trust`)).text()
+  const versionOf = (bundle: string) => Number(/^version (\d+)$/m.exec(bundle)?.[1])
+  const off = (name: string) =>
+    new RegExp(`^postern-trust v1\nhost ${name}\nversion \\d+\nkrl 44 \\S+\nend\n-----BEGIN`)
+
+  test('is told to trust nobody, and that is an entry', async () => {
+    const name = 'web-30.example.com'
+    const { token } = await invite({ name, logins: ['deploy'] })
+    const granting = await (await enrol(token)).text()
+    expect(await (await remove(name)).json()).toEqual({ name })
+    const { seq, entry } = (await service.rows()).at(-1) ?? {}
+    expect(entry).toMatchObject({ type: 'host-remove', identity: { name: 'maya' }, host: { name } })
+    const bundle = await readBundle(name)
+    expect(bundle).toMatch(off(name))
+    expect(versionOf(bundle)).toBe(seq)
+    expect(versionOf(bundle)).toBeGreaterThan(versionOf(granting))
+
+    // Its token proves no login any more, and it may come again with other keys.
+    const proof = { publicKey: createPublicKeyLine(), host: name, login: 'deploy' }
+    expect(await readProblem(await send('POST', '/v1/certificates', token, proof))).toMatchObject({
+      status: 403,
+      code: 'policy_denied',
+    })
+    const second = await invite({ name, logins: ['root'] })
+    const again = await (await enrol(second.token)).text()
+    expect(again).toContain(`\nprincipal root root@${name}\n`)
+    expect(again).toMatch(/^ca /m)
+    expect(versionOf(again)).toBeGreaterThan(versionOf(bundle))
+  })
+
+  test('has no login either where the policy lists it, by its name or an alias', async () => {
+    const name = 'db-1.example.com'
+    const { token } = await invite({ name })
+    expect((await enrol(token, { hostKeys: [pinned] })).status).toBe(201)
+    expect(await readBundle(name)).toContain(`\nprincipal postgres postgres@${name}\n`)
+    expect(await (await remove('db-1')).json()).toEqual({ name })
+    expect(await readBundle(name)).toMatch(off(name))
+    const shown = await send('GET', `/v1/hosts/${name}`, await service.token('maya'))
+    expect(await shown.json()).toMatchObject({ source: 'policy', logins: [], standing: 'never seen' })
+
+    const second = await invite({ name })
+    expect((await enrol(second.token, { hostKeys: [pinned] })).status).toBe(201)
+    expect(await readBundle(name)).toContain(`\nprincipal postgres postgres@${name}\n`)
+  })
+
+  test('is one that had enrolled, and only an admin takes it off', async () => {
+    const name = 'web-31.example.com'
+    const { token } = await invite({ name, logins: ['deploy'] })
+    expect((await enrol(token)).status).toBe(201)
+    expect(await readProblem(await remove(name, 'sam'))).toMatchObject({
+      status: 403,
+      code: 'role_required',
+    })
+    expect((await remove(name)).status).toBe(200)
+    for (const gone of [name, 'web-99.example.com', 'x'.repeat(300)]) {
+      expect(await readProblem(await remove(gone))).toEqual({
+        status: 404,
+        code: 'not_found',
+        detail:
+          'No host of this name has enrolled. One that the policy lists is taken out of its file.',
+      })
+    }
+  })
+})

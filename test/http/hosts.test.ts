@@ -77,7 +77,11 @@ rules:
 let service: TestApp
 beforeEach(async () => {
   now = new Date('2026-11-22T10:00:00Z')
-  service = await startTestApp({ policies, overrides: { clock, monotonic: () => now.getTime() } })
+  service = await startTestApp({
+    policies,
+    config: { metrics: { listen: { kind: 'tcp', host: '127.0.0.1', port: 0 } } },
+    overrides: { clock, monotonic: () => now.getTime() },
+  })
 })
 afterEach(() => service.close())
 
@@ -174,7 +178,19 @@ describe('the list (ATTACKS 223)', () => {
       { name: 'old.example.com', standing: 'never seen' },
       { name: web, standing: 'current', source: 'policy', labels: {} },
     ])
+    const { metricsUrl } = await service.app.listen()
+    const readStandings = async () => {
+      const text = await (await fetch(`${metricsUrl}/metrics`)).text()
+      return text.split('\n').filter((line) => line.startsWith('postern_hosts'))
+    }
+    expect(await readStandings()).toEqual([
+      'postern_hosts{standing="current"} 1',
+      'postern_hosts{standing="behind"} 1',
+      'postern_hosts{standing="silent"} 0',
+      'postern_hosts{standing="never seen"} 1',
+    ])
     passMinutes(2)
+    expect((await readStandings()).slice(2, 3)).toEqual(['postern_hosts{standing="silent"} 2'])
     expect((await read('/v1/hosts'))['hosts']).toMatchObject([
       { standing: 'silent' },
       { standing: 'never seen' },

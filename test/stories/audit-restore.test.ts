@@ -2,7 +2,15 @@
  * The runbooks of the README, walked: a backup while the service runs, the log judged by it, a
  * database that is lost, and a backup of yesterday put back. ATTACKS 196, 197
  */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -77,10 +85,17 @@ const tamper = (sql: string): void => {
 describe('a backup', () => {
   test('is made while the service runs, holds everything until then, and no key', async () => {
     const serial = await serve(async (url) => {
+      expect((await cli('ca', 'next')).code).toBe(0)
+      expect((await cli('ca', 'activate')).code).toBe(0)
       const issued = await ask(url)
       const { code, stdout } = await cli('backup', 'copy.db', '--json')
       expect(code).toBe(0)
-      expect(JSON.parse(stdout)).toMatchObject({ entries: 3, file: pathOf('copy.db') })
+      expect(JSON.parse(stdout)).toMatchObject({ entries: 6, file: pathOf('copy.db') })
+      expect(await cli('backup', 'other.db')).toMatchObject({
+        code: 0,
+        stderr:
+          'note: no key is in it: keep copies of ca.userKey, and of keys, trust.key and log.key in dataDir, apart from it\n',
+      })
       await ask(url)
       return issued
     })
@@ -89,8 +104,12 @@ describe('a backup', () => {
     const written = ['copy.db', 'copy.db.checkpoint'].map((name) =>
       readFileSync(pathOf(name), 'latin1'),
     )
-    const keys = ['user_ca', 'data/log.key'].map((name) => readFileSync(pathOf(name), 'latin1'))
+    const [made] = readdirSync(pathOf('data/keys'))
+    const keys = ['user_ca', 'data/log.key', 'data/trust.key', `data/keys/${made}`].map((name) =>
+      readFileSync(pathOf(name), 'latin1'),
+    )
     expect(written[0]).toContain(serial)
+    expect(written[0]).not.toContain('PRIVATE KEY')
     for (const key of keys) {
       const secret = key.split('\n').find((line) => line.length > 40) ?? ''
       expect(secret.slice(-40)).toHaveLength(40)
@@ -98,7 +117,17 @@ describe('a backup', () => {
     }
     const { code, stdout } = await cli('audit', 'verify', '--against', 'copy.db.checkpoint')
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^ok: 4 entries\nsigned: 3 \S{44}\nnewest: 4 [0-9a-f]{64}\n$/)
+    expect(stdout).toMatch(/^ok: 7 entries\nsigned: 6 \S{44}\nnewest: 7 [0-9a-f]{64}\n$/)
+
+    // Put back without the key that signs, it says which one is missing, and what to do.
+    await putBack(pathOf('copy.db'))
+    renameSync(pathOf('data/keys'), pathOf('elsewhere'))
+    const { stderr } = await startCli(['serve', '--accept-rollback'], { cwd }).ended
+    expect(stderr).toMatch(
+      /^error: The active CA key, SHA256:\S+, cannot be opened: .*\nhint: .*; where it is lost, name another key in ca\.userKey and start once with postern serve --accept-ca\n/m,
+    )
+    renameSync(pathOf('elsewhere'), pathOf('data/keys'))
+    await serve(ask, '--accept-rollback')
   })
 
   test('overwrites nothing, and is not made of a log that does not verify', async () => {

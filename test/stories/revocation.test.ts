@@ -288,3 +288,35 @@ describe('an order that is none', () => {
     expect(await readProblem(await revoke('kim', body))).toMatchObject({ code, detail })
   })
 })
+
+// ATTACKS 175
+test('what an order names is what is literally so: no wildcard, no pattern, no piece of SQL', async () => {
+  await ask('zoe', { publicKey: createPublicKeyLine() })
+  const count = async (body: object) => {
+    const answer = await revoke('kim', { ...body, dryRun: true })
+    const { certificates, code } = (await answer.json()) as Record<string, unknown>
+    return certificates ?? code
+  }
+  expect(await count({ rule: 'shop' })).toBeGreaterThan(0)
+  const { issuer } = service.issuer
+  for (const body of [
+    { rule: "shop' OR '1'='1" },
+    { rule: 'sho_' },
+    { rule: 'shop%' },
+    { rule: '*' },
+    { rule: 'shop"; DROP TABLE entries; --' },
+    { host: 'web-0.example.com' },
+  ]) {
+    expect(await count(body), JSON.stringify(body)).toBe('not_found')
+  }
+  for (const subject of [
+    { issuer, subject: 'u-100%' },
+    { issuer, subject: 'u-100_' },
+    { issuer: '%', subject: 'u-1002' },
+  ]) {
+    expect(await count({ subject }), JSON.stringify(subject)).toBe(0)
+  }
+  for (const rule of ['shop\0', 'shop\n', 'x'.repeat(513)]) {
+    expect(await count({ rule })).toBe('invalid_request')
+  }
+})

@@ -20,6 +20,9 @@ export const backup: Command = {
     else {
       output.line(`ok: ${count} ${count === 1 ? 'entry' : 'entries'} in ${target}`)
       output.line(`signed: ${checkpoint}`)
+      output.note(
+        'no key is in it: keep copies of ca.userKey, and of keys, trust.key and log.key in dataDir, apart from it',
+      )
     }
     return 0
   },

@@ -55,7 +55,7 @@ merge() {
   cat >&2 <<TEXT
 postern: sshd has to hold to these three, for every user:
     TrustedUserCAKeys        $dir/user_ca.pub
-    AuthorizedPrincipalsFile $dir/principals/%u
+    AuthorizedPrincipalsFile $dir/principals/%u   (and to no AuthorizedPrincipalsCommand)
     RevokedKeys              $dir/revoked.krl
 It holds to: ${other:-none of them from $drop}
 Make it so: 'Include ${drop%/*}/*.conf' as the first line of $etc/sshd_config, that directory, and no other line of
@@ -102,7 +102,7 @@ main() {
   { command -v "$sshd" && command -v ssh && { command -v curl || command -v wget; }; } >/dev/null ||
     die "it needs OpenSSH's server and client, 8.2 or newer, and curl or wget"
   settings root >/dev/null || die 'sshd takes its configuration only with that mended, or is older than OpenSSH 8.2'
-  ours='^(trustedusercakeys|authorizedprincipalsfile|revokedkeys) '
+  ours='^(trustedusercakeys|authorizedprincipals(file|command)|revokedkeys) '
   other=$(settings root | grep -E "$ours" | grep -Ev " (none|$dir/.*)\$")
   listen=$(settings root | sed -n 's/^listenaddress //p' | sort | head -n 1)
   [ -z "$other" ] && [ -d "${drop%/*}" ] || merge 'nothing was changed, and the token is not spent'

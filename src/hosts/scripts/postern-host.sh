@@ -242,7 +242,7 @@ check_settings() {
   for user in root $(logins); do
     why=$(settings "$user" 2>&1) || return 1
     for want in "trustedusercakeys $dir/user_ca.pub" "revokedkeys $dir/revoked.krl" \
-      "authorizedprincipalsfile $dir/principals/%u" 'pubkeyauthentication yes'; do
+      "authorizedprincipalsfile $dir/principals/%u" 'authorizedprincipalscommand none' 'pubkeyauthentication yes'; do
       printf '%s\n' "$why" | grep -Fqx "$want" && continue
       why="for $user sshd does not hold to '$want', but to '$(printf '%s\n' "$why" | grep "^${want%% *} ")'"
       return 1
