@@ -185,7 +185,12 @@ export const createRotation = (deps: {
       queue(async () => {
         const key = choose(order, 'activate', (one) => one.state === 'next' && !hasSigned(one))
         checkStep(ring.list(), { ...key, state: 'active', isForced: false })
-        const found = listBehind({ hosts: deps.listHosts(), hasApplied: deps.hasApplied, key, at: clock() })
+        const found = listBehind({
+          hosts: deps.listHosts(),
+          hasApplied: deps.hasApplied,
+          key,
+          at: clock(),
+        })
         if (found.breaks.length > 0 && order.isForced !== true) {
           throw new AppError('hosts_behind', formatBehind(found.breaks))
         }

@@ -57,12 +57,32 @@ describe('the longest life of what may be alive', () => {
 
   test.each<[string, readonly Entry[], number]>([
     ['what the only start says', [start(21, 3600), allowEntry(1)], 3600],
-    ['what the start in force a week ago says, and none before', [start(1, 86_400), start(2, 3600), start(20, 60)], 3600],
-    ['the longest of those of the last week', [start(1, 60), start(16, 86_400), start(20, 3600)], 86_400],
-    ['the most there is, where a start says nothing', [start(16), start(20, 3600)], longestLifeSeconds],
-    ['the most there is, where the log begins with something else', [allowEntry(1), start(20, 3600)], longestLifeSeconds],
+    [
+      'what the start in force a week ago says, and none before',
+      [start(1, 86_400), start(2, 3600), start(20, 60)],
+      3600,
+    ],
+    [
+      'the longest of those of the last week',
+      [start(1, 60), start(16, 86_400), start(20, 3600)],
+      86_400,
+    ],
+    [
+      'the most there is, where a start says nothing',
+      [start(16), start(20, 3600)],
+      longestLifeSeconds,
+    ],
+    [
+      'the most there is, where the log begins with something else',
+      [allowEntry(1), start(20, 3600)],
+      longestLifeSeconds,
+    ],
     ['the most there is, where the log is empty', [], longestLifeSeconds],
-    ['the most there is, after so many starts', [start(15, 60), ...Array.from({ length: 100 }, () => start(21, 60))], longestLifeSeconds],
+    [
+      'the most there is, after so many starts',
+      [start(15, 60), ...Array.from({ length: 100 }, () => start(21, 60))],
+      longestLifeSeconds,
+    ],
   ])('is %s', async (_what, entries, seconds) => {
     const store = createFakeStore()
     if (entries.length > 0) await store.append(chainRows(entries), undefined)

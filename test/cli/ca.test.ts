@@ -64,7 +64,11 @@ const findSigner = async (url: string) => {
 }
 const listKeys = async () => {
   const { keys } = JSON.parse((await runCli(['ca', 'list', '--json'], { cwd })).stdout) as {
-    keys: readonly { readonly fingerprint: string; readonly state: string; readonly place: string }[]
+    keys: readonly {
+      readonly fingerprint: string
+      readonly state: string
+      readonly place: string
+    }[]
   }
   return keys.map(({ fingerprint, state, place }) => [fingerprint, state, place])
 }

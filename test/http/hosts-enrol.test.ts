@@ -401,7 +401,7 @@ describe('a host that is taken off the list', () => {
     (await service.request(`/v1/hosts/${name}/trust`)).text()
   const versionOf = (bundle: string) => Number(/^version (\d+)$/m.exec(bundle)?.[1])
   const off = (name: string) =>
-    new RegExp(`^postern-trust v1\nhost ${name}\nversion \\d+\nkrl 44 \\S+\nend\n-----BEGIN`)
+    new RegExp(`^postern-trust v1\nhost ${name}\nversion \\d+\nkrl \\d+ \\S+\nend\n-----BEGIN`)
 
   test('is told to trust nobody, and that is an entry', async () => {
     const name = 'web-30.example.com'
@@ -436,7 +436,11 @@ describe('a host that is taken off the list', () => {
     expect(await (await remove('db-1')).json()).toEqual({ name })
     expect(await readBundle(name)).toMatch(off(name))
     const shown = await send('GET', `/v1/hosts/${name}`, await service.token('maya'))
-    expect(await shown.json()).toMatchObject({ source: 'policy', logins: [], standing: 'never seen' })
+    expect(await shown.json()).toMatchObject({
+      source: 'policy',
+      logins: [],
+      standing: 'never seen',
+    })
 
     const second = await invite({ name })
     expect((await enrol(second.token, { hostKeys: [pinned] })).status).toBe(201)

@@ -144,7 +144,9 @@ export const readOrder = async (
 }
 
 /** The same for what lets a key or a person have certificates again. */
-export const readLift = async (c: HttpContext): Promise<Pick<UnrevokeOrder, 'reason' | 'target'>> => {
+export const readLift = async (
+  c: HttpContext,
+): Promise<Pick<UnrevokeOrder, 'reason' | 'target'>> => {
   const { reason, ...named } = checkShape(liftSchema, await readJson(c), mistakes)
   return { reason, target: readTarget(named) as UnrevokeOrder['target'] }
 }
