@@ -123,7 +123,7 @@ if (values.client) {
   const polls = await measurePolls(seconds)
   print(
     { node: process.version, polls },
-    `${polls.hosts} hosts' polls answered 304: ${Math.round(polls.perSecond)}/s, ${Math.round(polls.cpuMicros)} µs of CPU each (target 5,000/s)\n`,
+    `${polls.hosts} hosts' polls answered 304: ${Math.round(polls.perSecond)}/s, ${Math.round(polls.cpuMicros)} µs of CPU each (target 5,000/s); over HTTP ${Math.round(polls.overHttp.perSecond)}/s, ${Math.round(polls.overHttp.cpuMicros)} µs of CPU each\n`,
   )
 } else if (values.growth) {
   const { growth, found } = await measureGrowth({

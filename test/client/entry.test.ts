@@ -1,15 +1,10 @@
-import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { useDirectories } from '../fakes/directory.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const run = promisify(execFile)
-const createDirectory = useDirectories()
 
 /** Every value import of a source file: where from, and by what names. */
 const listImports = (file: string) => {
@@ -80,75 +75,5 @@ describe('the entry point postern/client', () => {
       target: 'es2024',
       lib: ['es2024'],
     })
-  })
-
-  test('is what the package says, with types, and works as it is shipped', async () => {
-    const dir = createDirectory()
-    const out = join(dir, 'node_modules/postern')
-    mkdirSync(out, { recursive: true })
-    // As `npm run build` does it, for this entry point alone.
-    writeFileSync(
-      join(dir, 'tsconfig.build.json'),
-      JSON.stringify({
-        extends: join(root, '.tsconfig.build.json'),
-        compilerOptions: {
-          rootDir: join(root, 'src'),
-          outDir: join(out, 'dist'),
-          typeRoots: [join(root, 'node_modules/@types')],
-        },
-        include: [],
-        files: [
-          join(root, 'src/client/index.ts'),
-          join(root, 'src/client/transports/ssh2-members.d.ts'),
-        ],
-      }),
-    )
-    await run(join(root, 'node_modules/.bin/tsc'), ['-p', join(dir, 'tsconfig.build.json')])
-    writeFileSync(join(out, 'package.json'), readFileSync(join(root, 'package.json')))
-    symlinkSync(join(root, 'node_modules'), join(out, 'node_modules'))
-    writeFileSync(join(dir, 'package.json'), '{ "type": "module" }')
-
-    writeFileSync(
-      join(dir, 'use.ts'),
-      `import { createClient, PosternError, type Session } from 'postern/client'
-const run = async (session: Session): Promise<string> => (await session.exec(['id', '-un'])).stdout
-const client = createClient({ url: 'https://postern.example.com' })
-try {
-  const session = await client.connect({ token: 't', host: '-x', login: 'deploy' })
-  await run(session)
-} catch (error) {
-  if (error instanceof PosternError) console.log(error.code satisfies string)
-}
-// @ts-expect-error: a login is needed
-client.issue({ token: 't', host: 'a' })
-`,
-    )
-    const options = {
-      compilerOptions: {
-        module: 'nodenext',
-        target: 'es2022',
-        strict: true,
-        noEmit: true,
-        types: ['node'],
-        typeRoots: [join(root, 'node_modules/@types')],
-      },
-      files: ['use.ts'],
-    }
-    writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(options))
-    await run(join(root, 'node_modules/.bin/tsc'), ['-p', dir])
-
-    writeFileSync(
-      join(dir, 'use.js'),
-      `import { createClient } from 'postern/client'
-const client = createClient({ url: 'https://postern.example.com' })
-const error = await client.connect({ token: 't', host: '-x', login: 'deploy' }).catch((error) => error)
-console.log(error.code)
-const { createSsh2Transport } = await import('./node_modules/postern/dist/client/transports/ssh2.js')
-console.log(Object.keys(createSsh2Transport()).join())
-`,
-    )
-    const { stdout } = await run(process.execPath, ['use.js'], { cwd: dir })
-    expect(stdout).toBe('invalid_host\nopen\n')
-    expect(existsSync(join(out, 'dist/client/index.d.ts'))).toBe(true)
   })
 })
