@@ -4,7 +4,7 @@ import { type Address, readBanner, scanHostKeys } from './probe.ts'
 
 /** One thing that a login needs, as it was found; `do` says what to do about it, and who can. */
 export interface Finding {
-  readonly name: 'decision' | 'trust' | 'network' | 'host key'
+  readonly name: 'decision' | 'trust' | 'login' | 'network' | 'host key'
   /** `unknown` where nobody could be asked. */
   readonly state: 'ok' | 'bad' | 'unknown'
   readonly words: string
@@ -16,6 +16,8 @@ export interface Target extends Pick<KnownHost, 'name' | 'address' | 'port' | 'h
   readonly trustVersion?: number
   readonly wantedVersion?: number
   readonly lastSeen?: string
+  /** The logins its trust bundle opens, where it has one. */
+  readonly logins?: readonly string[]
 }
 
 /** What the policy says, and whose turn it is where it says no. */
@@ -60,6 +62,25 @@ export const diagnoseTrust = ({ name, trustVersion, wantedVersion, lastSeen }: T
         words: seen,
         do: `Root on ${name} can: run \`postern-host apply\` there, and \`postern-host doctor\` where that fails.`,
       }
+}
+
+/** Whether the host's bundle opens the login; nothing where no bundle is known of it. */
+export const diagnoseLogin = (
+  { name, trustVersion, logins }: Target,
+  login: string,
+): readonly Finding[] => {
+  if (trustVersion === undefined || logins === undefined) return []
+  if (logins.includes(login))
+    return [{ name: 'login', state: 'ok', words: `its bundle opens ${login}` }]
+  const more = [...logins, login].join(',')
+  return [
+    {
+      name: 'login',
+      state: 'bad',
+      words: `its bundle opens ${logins.join(', ') || 'no login'}, and not ${login}`,
+      do: `An administrator can: \`postern host invite ${name} --logins ${more}\`, and root there enrols it again; or name the login under the host in the policy.`,
+    },
+  ]
 }
 
 /** Whether an SSH server answers, and whether it is the one whose keys are pinned. */

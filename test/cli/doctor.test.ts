@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLog } from '../../src/audit/chain.ts'
-import { diagnoseTrust } from '../../src/cli/diagnosis.ts'
+import { diagnoseLogin, diagnoseTrust } from '../../src/cli/diagnosis.ts'
 import { readBanner } from '../../src/cli/probe.ts'
 import { openStore } from '../../src/store/index.ts'
 import { useDirectories } from '../fakes/directory.ts'
@@ -158,6 +158,26 @@ describe('the trust bundle of a host', () => {
     expect(found.state).toBe(state)
     if (advice === undefined) expect(found.do).toBeUndefined()
     else expect(found.do).toMatch(advice)
+  })
+})
+
+describe('the logins of a host', () => {
+  test.each([
+    [{ trustVersion: 42, logins: ['deploy'] }, 'deploy', ['ok'], 'its bundle opens deploy'],
+    [
+      { trustVersion: 42, logins: ['deploy'] },
+      'root',
+      ['bad'],
+      'its bundle opens deploy, and not root',
+    ],
+    [{ trustVersion: 42, logins: [] }, 'root', ['bad'], 'its bundle opens no login, and not root'],
+    [{ trustVersion: 42 }, 'root', [], undefined],
+    [{ logins: [] }, 'root', [], undefined],
+  ])('with %j for %s are %j', (known, login, states, words) => {
+    const found = diagnoseLogin({ name: 'web-1', hostKeys: [], ...known }, login)
+    expect(found.map(({ state }) => state)).toEqual(states)
+    expect(found[0]?.words).toBe(words)
+    if (states[0] === 'bad') expect(found[0]?.do).toContain('`postern host invite web-1 --logins ')
   })
 })
 

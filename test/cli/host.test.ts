@@ -1,6 +1,11 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { encodeBase64, encodeUtf8 } from '../../src/lib/bytes.ts'
+import { encodePublicKey } from '../../src/ssh/native.ts'
+import { encodeSignature } from '../../src/ssh/signature.ts'
+import { formatSshsig } from '../../src/ssh/sshsig.ts'
 import { createPublicKeyLine } from '../app.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
 import { type Outcome, type Running, runCli, startCli, writeFiles } from './run.ts'
@@ -55,7 +60,23 @@ const enrol = async (line: string): Promise<string> => {
   expect(answer.status).toBe(201)
   return answer.text()
 }
-const hostKey = createPublicKeyLine()
+const pair = generateKeyPairSync('ed25519')
+const blob = encodePublicKey(pair.publicKey) as Uint8Array
+const hostKey = `ssh-ed25519 ${encodeBase64(blob)}`
+/** As the script on the host does after it has put a bundle in place. */
+const report = async (version: number): Promise<number> => {
+  const now = `${new Date().toISOString().slice(0, 19)}Z`
+  const text = `postern-report v1\nhost ${web}\nversion ${version}\ntime ${now}\nend\n`
+  const signature = formatSshsig({
+    publicKey: blob,
+    namespace: 'postern-host@v1',
+    message: encodeUtf8(text),
+    sign: (data) => encodeSignature('ssh-ed25519', sign(null, data, pair.privateKey)),
+  })
+  const headers = { 'content-type': 'text/plain' }
+  const init = { method: 'POST', headers, body: text + signature }
+  return (await fetch(`${url}/v1/hosts/${web}/report`, init)).status
+}
 
 describe('a host, from its invitation to its end', () => {
   test('is invited by a line to paste, listed, shown, and taken off the list', async () => {
@@ -166,6 +187,18 @@ note: to take the files away as well, run there: postern-host remove
     expect(await enrol(invited.stdout)).toContain(`\nprincipal deploy deploy@${web}\n`)
     expect((await runFrom('maya', 'list')).stdout).toContain(`\n${web}  enrolled  deploy `)
     expect((await runFrom('maya', 'show', web)).stdout).toContain(hostKey)
+
+    // The host says what it has, and the doctor at the desk what is missing there.
+    const { wantedVersion } = JSON.parse((await run('show', web, '--json')).stdout)
+    expect(await report(wantedVersion)).toBe(204)
+    expect((await run('list')).stderr).toMatch(/^note: 1 of 1 hosts have the newest trust bundle; /)
+    const person = `{ oidc: { issuer: "${idp.issuer}", subject: u-1001, groups: [platform] } }`
+    const argv = ['doctor', web, '--as', person, '--login', 'root', '--json']
+    const { findings } = JSON.parse((await runCli(argv, { cwd })).stdout)
+    expect(findings.slice(1, 3)).toMatchObject([
+      { name: 'trust', state: 'ok' },
+      { name: 'login', state: 'bad', words: 'its bundle opens deploy, and not root' },
+    ])
     expect(await runFrom('maya', 'remove', web)).toMatchObject({
       code: 0,
       stdout: `${web} is off the list\n`,

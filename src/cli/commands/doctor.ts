@@ -11,6 +11,7 @@ import { type Command, type Context, jsonOption, type Options } from '../command
 import {
   conclude,
   diagnoseDecision,
+  diagnoseLogin,
   diagnoseNetwork,
   diagnoseTrust,
   type Finding,
@@ -65,6 +66,7 @@ export const doctor: Command = {
     const findings: readonly Finding[] = [
       diagnoseDecision(policy, explain(policy, question), name),
       diagnoseTrust(host),
+      ...diagnoseLogin(host, login),
       ...(await diagnoseNetwork(host, { address: findAddress(host), port: host.port ?? 22 })),
     ]
     const conclusion = conclude(findings, name, login)
@@ -129,12 +131,13 @@ const readHost = (answer: Readonly<Record<string, unknown>>, known: Target): Tar
     const value = answer[name]
     return Number.isSafeInteger(value) ? { [name]: value } : {}
   }
-  const { name, hostKeys } = answer
+  const { name, hostKeys, logins } = answer
   if (typeof name !== 'string' || !isHostName(name)) return known
   return {
     ...known,
     name,
     hostKeys: Array.isArray(hostKeys) ? hostKeys.map(String) : known.hostKeys,
+    ...(Array.isArray(logins) ? { logins: logins.map(String) } : {}),
     ...text('address'),
     ...text('lastSeen'),
     ...number('port'),
