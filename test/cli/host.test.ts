@@ -170,7 +170,7 @@ note: to take the files away as well, run there: postern-host remove
       uses: 50,
       from: ['10.2.0.0/16'],
       logins: ['runner'],
-      command: expect.stringMatching(/\| sh -s -- \S+$/),
+      command: expect.stringMatching(/\| sh -s -- \S+ "\$\(hostname -f\)"$/),
     })
   })
 

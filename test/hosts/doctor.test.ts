@@ -33,7 +33,7 @@ test('a host that is well has nothing to do', async () => {
   const { code, stdout } = await host.run(['doctor'])
   expect(stdout.split('\n').map((line) => line.slice(0, 6))).not.toContain('WRONG ')
   expect(stdout.trimEnd().split('\n').at(-1)).toBe(
-    `Nothing to do here: at the desk, 'postern doctor ${host.name}' says why somebody is refused.`,
+    `Nothing to do here: at the desk, 'postern doctor ${host.name} --as PERSON --login LOGIN' says why somebody is refused.`,
   )
   expect(code).toBe(0)
 })

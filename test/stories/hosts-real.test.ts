@@ -85,7 +85,7 @@ test('three hosts enrol, are scoped by their principals, and hear of a revocatio
 
   const doctor = await web1.run(['doctor'])
   expect(doctor.stdout).toContain(
-    `Nothing to do here: at the desk, 'postern doctor ${web1.name}' says why somebody is refused.\n`,
+    `Nothing to do here: at the desk, 'postern doctor ${web1.name} --as PERSON --login LOGIN' says why somebody is refused.\n`,
   )
   expect(doctor.code).toBe(0)
 }, 120_000)

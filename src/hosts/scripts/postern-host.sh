@@ -377,7 +377,7 @@ doctor() {
   check_service
   check_schedule
   for user in $(logins); do check_account "$user"; done
-  printf '%s\n' "${advice:-"Nothing to do here: at the desk, 'postern doctor $host' says why somebody is refused."}"
+  printf '%s\n' "${advice:-"Nothing to do here: at the desk, 'postern doctor $host --as PERSON --login LOGIN' says why somebody is refused."}"
   [ -z "$advice" ]
 }
 

@@ -128,7 +128,8 @@ export const createInviteRoute = (deps: {
       example: {
         token: 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA.AAAAC3NzaC1lZDI1NTE5AAAAI…',
         id: 'inv_5f0c1d2e3a4b5c6d7e8f9a0b',
-        command: 'curl -fsS https://postern.example.com/enrol | sh -s -- q83vEjRWeJ…',
+        command:
+          'curl -fsS https://postern.example.com/enrol | sh -s -- q83vEjRWeJ… web-1.example.com',
         name: 'web-1.example.com',
         uses: 1,
         logins: ['deploy'],
@@ -150,8 +151,9 @@ export const createInviteRoute = (deps: {
     const { id, address } = c.get('facts')
     const invited = await deps.enrol.invite({ identity, request: { id, address }, wanted })
     const { hash: _, ...invitation } = invited
-    const words = [invited.token, ...(invited.name === undefined ? [] : [invited.name])]
-    const command = `curl -fsS ${deps.publicUrl}/enrol | sh -s -- ${words.join(' ')}`
+    // With a token for many each host says which it is.
+    const { token, name = '"$(hostname -f)"' } = invited
+    const command = `curl -fsS ${deps.publicUrl}/enrol | sh -s -- ${token} ${name}`
     return answerJson(c, 201, { ...invitation, command })
   },
 })
