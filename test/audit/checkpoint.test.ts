@@ -29,7 +29,8 @@ describe('a checkpoint', () => {
     const data = Buffer.from(signature.split(' ')[2] as string, 'base64')
     expect(signature).toBe(`— postern.example.com/log ${data.toString('base64')}\n`)
     // From the verifier key by the words of C2SP signed-note alone.
-    const [name = '', id = '', encoded = ''] = key.verifierKey.split(/\+(.{8})\+/)
+    const [, name = '', id = '', encoded = ''] =
+      /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(key.verifierKey) ?? []
     const raw = Buffer.from(encoded, 'base64')
     expect(raw[0]).toBe(1)
     const expected = sha256(Buffer.from(`${name}\n`), raw).subarray(0, 4)

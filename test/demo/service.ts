@@ -17,7 +17,10 @@ export interface Service {
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** Nothing of the caller's POSTERN_* or NODE_OPTIONS may change what the demo shows. */
-const environment = { PATH: process.env['PATH'] }
+const environment = {
+  PATH: process.env['PATH'],
+  NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+}
 
 /** Runs one of postern's commands on the demo's configuration. */
 export const runPostern = (place: Place, args: readonly string[]): Promise<Outcome> =>

@@ -172,12 +172,12 @@ const spoil = (line: string, dice: Dice): string =>
     () => '',
   ])(line)
 
-/** An ask that may be anything from plain to hostile; about half of them are granted. */
+/** An ask that may be anything from plain to hostile; about a third of them are granted. */
 export const createRandomAsk = (dice: Dice, keys: readonly string[]): RandomAsk => {
   const user = dice.isLikely(0.8) ? dice.pick(['maya', 'olga'] as const) : dice.pick(users)
   const members: Record<string, unknown> = { publicKey: dice.pick(keys), ...dice.pick(good) }
   if (dice.isLikely(0.5)) members['host'] = `web-${dice.below(1e6).toString(36)}.example.com`
-  while (dice.isLikely(0.25)) {
+  while (dice.isLikely(0.45)) {
     const name = dice.pick(Object.keys(odd))
     members[name] = dice.pick(odd[name] ?? [])
   }

@@ -74,6 +74,8 @@ test('a changed policy stops new certificates; one that is out lives on, for its
 
 test('the README names both limits', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-  expect(readme).toContain('A session outlives its certificate: sshd checks at login only.')
+  expect(readme).toContain(
+    'A session outlives its certificate, and its revocation: sshd checks at login only.',
+  )
   expect(readme).toContain('A certificate without extensions still allows commands and sftp')
 })

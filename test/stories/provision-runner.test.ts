@@ -117,6 +117,7 @@ const startBackend = async () => {
     cwd: home,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
       URL: url,
       POSTERN_URL: config.publicUrl,
       GITHUB_WEB_URL: github.webUrl,
