@@ -1,6 +1,7 @@
 import { encodeHex, encodeUtf8, sha256 } from '../lib/bytes.ts'
 import { formatCanonical } from '../lib/json.ts'
 import type { Problem } from '../lib/yaml.ts'
+import { createAliasFindings, resolveHost } from './aliases.ts'
 import { createEntrySet, createRule, createWho } from './compile.ts'
 import {
   listCautions,
@@ -74,6 +75,7 @@ export const parsePolicy = (
   const problems = [
     ...sources.problems,
     ...listConflicts(sources, places, names),
+    ...listAliased(sources, names),
     ...rules.flatMap((entry) =>
       listFindings(entry.shape, { ...names, maxTtlSeconds }).map((finding) =>
         placeFinding(entry, finding),
@@ -89,7 +91,9 @@ export const parsePolicy = (
   )
   const ruleNames = new Set(places.keys())
   const results = tests.map((entry): TestResult => {
-    const { findings, ...run } = runTest(entry.shape, evaluator, ruleNames)
+    const host = resolveHost(names.hosts, entry.shape.ask.host)
+    const asked = { ...entry.shape, ask: { ...entry.shape.ask, host } }
+    const { findings, ...run } = runTest(asked, evaluator, ruleNames)
     // A test is known by its name; the key would only be in the way.
     const problems = findings.map((finding) => ({
       ...placeFinding(entry, finding),
@@ -185,6 +189,21 @@ const listConflicts = (
     ),
   ),
 ]
+
+/** Hosts of rules and of groups that are named by an alias. */
+const listAliased = ({ rules, hostGroups }: Sources, names: Names): readonly Problem[] => {
+  const listFindings = createAliasFindings(names)
+  return [
+    ...rules.flatMap((entry) =>
+      listFindings(['hosts'], entry.shape.hosts, 'deny' in entry.shape).map((finding) =>
+        placeFinding(entry, finding),
+      ),
+    ),
+    ...hostGroups.flatMap((entry) =>
+      listFindings([], entry.shape, false).map((finding) => placeFinding(entry, finding)),
+    ),
+  ]
+}
 
 /** Names and aliases of hosts that stand for another host already, or twice for the same. */
 const listTakenNames = (hosts: readonly Entry<KnownHostShape>[]): readonly Problem[] => {

@@ -21,6 +21,7 @@ const policy = `rules:
     logins: [root]
     require: { reason: { minLength: 10 } }
     ttl: 5m
+hosts: [{ name: db-1.example.com, aliases: [db-1] }]
 `
 
 describe('the blast radius', () => {
@@ -54,6 +55,10 @@ describe('the blast radius', () => {
       stdout: `group ops of ${issuer}: rule ops (first.yaml:7); asks for a reason with at least 10 characters\n`,
       stderr: '',
     })
+    const [byName, byAlias] = await Promise.all(
+      ['db-1.example.com', 'db-1'].map((host) => runCli(['who-can', `root@${host}`], { cwd })),
+    )
+    expect(byAlias).toEqual(byName)
     expect(await runCli(['who-can', 'root@web-1.example.com', 'policies'], { cwd })).toEqual({
       code: 0,
       stdout: '',

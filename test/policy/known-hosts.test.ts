@@ -54,3 +54,51 @@ test('the name of the rule by which hosts enrol is taken', () => {
     'is the name of the rule by which hosts enrol; choose another',
   )
 })
+
+const who = 'who: [{ oidc: { issuer: "https://i.example.com", groups: [g] } }]'
+const web = '  - { name: web-1.example.com, aliases: [web-1], labels: { env: prod } }\n'
+
+// Else it would match nothing, and what a rule that denies is to refuse would be allowed.
+test.each([
+  [
+    'a rule that allows',
+    `rules: [{ name: r, ${who}, hosts: [web-1], logins: [d], ttl: 5m }]\n`,
+    '3: hosts: is an alias of web-1.example.com, and an ask for it is taken for one for that; write the name',
+  ],
+  [
+    'a rule that denies',
+    'rules: [{ name: r, deny: "no", who: [everyone], hosts: [db-1, web-1], logins: [d] }]\n',
+    '3: hosts: is an alias of web-1.example.com, and an ask for it is taken for one for that; write the name',
+  ],
+  [
+    'a pattern of a rule that denies',
+    'rules: [{ name: r, deny: "no", who: [everyone], hosts: ["web-?"], logins: [d] }]\n',
+    '3: hosts: matches web-1, an ask for which is taken for one for web-1.example.com, and not that; name that host as well',
+  ],
+  [
+    'a group of hosts',
+    `hostGroups: { g: [web-1] }\nrules: [{ name: r, ${who}, hosts: [{ hostGroup: g }], logins: [d], ttl: 5m }]\n`,
+    '3: is an alias of web-1.example.com, and an ask for it is taken for one for that; write the name',
+  ],
+])('a host is not spoken of by its alias in %s', (_what, rules, message) => {
+  expect(listMessages(web, rules)).toEqual([message])
+})
+
+test.each(['"web-?", web-1.example.com', '"web-?", { label: env=prod }', '"web-*"'])(
+  'a rule that denies may match an alias where it holds the name too: %s',
+  (hosts) => {
+    const deny = `{ name: r, deny: "no", who: [everyone], hosts: [${hosts}], logins: [d] }`
+    expect(parse(web, `rules: [${deny}]\n`).ok).toBe(true)
+  },
+)
+
+test('a test of the policy may ask for an alias, as people do', () => {
+  const rules = `rules: [{ name: r, ${who}, hosts: [web-1.example.com], logins: [d], ttl: 5m }]
+tests:
+  - name: by its alias
+    who: { oidc: { issuer: "https://i.example.com", subject: u-1, groups: [g] } }
+    ask: { host: web-1, login: d }
+    expect: { allow: r, principals: [d@web-1.example.com] }
+`
+  expect(parse(web, rules).ok).toBe(true)
+})

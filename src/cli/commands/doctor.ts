@@ -2,6 +2,7 @@ import { AppError } from '../../errors.ts'
 import { parseAddress } from '../../lib/address.ts'
 import { formatTime, systemClock } from '../../lib/clock.ts'
 import { isHostName, isLogin } from '../../lib/names.ts'
+import { resolveHost } from '../../policy/aliases.ts'
 import { explain } from '../../policy/explain.ts'
 import type { Policy, Question } from '../../policy/index.ts'
 import { loadPolicy } from '../../policy/load.ts'
@@ -105,7 +106,8 @@ const findTarget = async (
   name: string,
   { url }: Options,
 ): Promise<{ readonly host: Target; readonly answers?: string }> => {
-  const listed = policy.hosts.find((one) => one.name === name || one.aliases.includes(name))
+  const canonical = resolveHost(policy.hosts, name)
+  const listed = policy.hosts.find((one) => one.name === canonical)
   const known: Target = listed ?? { name, hostKeys: [] }
   try {
     const service = await openService(context, typeof url === 'string' ? url : undefined)

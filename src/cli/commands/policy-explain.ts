@@ -3,6 +3,7 @@ import { parseAddress } from '../../lib/address.ts'
 import { formatTime, systemClock } from '../../lib/clock.ts'
 import { formatDuration, parseDuration } from '../../lib/duration.ts'
 import { isHostName, isLogin } from '../../lib/names.ts'
+import { resolveHost } from '../../policy/aliases.ts'
 import { type Explanation, explain, formatRule } from '../../policy/explain.ts'
 import type { Question } from '../../policy/index.ts'
 import { loadPolicy } from '../../policy/load.ts'
@@ -52,12 +53,14 @@ export const policyExplain: Command = {
   ],
   async run(context, argument, options) {
     const { output } = context
-    const question = createQuestion(options)
+    const asked = createQuestion(options)
     const { dir, maxTtlSeconds } = await findPolicy(context, argument)
     const { policy } = checkLoaded(
       await loadPolicy(dir, maxTtlSeconds === undefined ? {} : { maxTtlSeconds }),
       dir,
     )
+    const ask = { ...asked.ask, host: resolveHost(policy.hosts, asked.ask.host) }
+    const question = { ...asked, ask }
     const explanation = explain(policy, question)
     if (options['json'] === true) output.json(formatExplanation(explanation, question))
     else print(output, explanation, options['all'] === true)

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts'
 import { isHostName, isLogin } from '../../lib/names.ts'
+import { resolveHost } from '../../policy/aliases.ts'
 import { formatRule } from '../../policy/explain.ts'
 import { loadPolicy } from '../../policy/load.ts'
 import { type Holder, listHolders } from '../../policy/who-can.ts'
@@ -9,7 +10,10 @@ import { checkLoaded, findPolicy } from '../policies.ts'
 export const whoCan: Command = {
   name: 'who-can',
   summary: 'say who may log in as somebody on a host: people and groups, by which rule, and when',
-  argument: { name: '<login@host>', summary: 'as root@db-1.example.com' },
+  argument: {
+    name: '<login@host>',
+    summary: 'as root@db-1.example.com; an alias of the host will do',
+  },
   second: { name: '[dir]', summary: 'a directory of policy files (default: policyDir)' },
   options: [jsonOption],
   examples: [
@@ -18,12 +22,13 @@ export const whoCan: Command = {
   ],
   async run(context, argument = '', { json }, second) {
     const { output } = context
-    const { login, host } = parseTarget(argument)
+    const { login, host: named } = parseTarget(argument)
     const { dir, maxTtlSeconds } = await findPolicy(context, second)
     const loaded = checkLoaded(
       await loadPolicy(dir, maxTtlSeconds === undefined ? {} : { maxTtlSeconds }),
       dir,
     )
+    const host = resolveHost(loaded.policy.hosts, named)
     const { holders, isWhole } = listHolders(loaded, host, login)
     if (json === true) output.json({ login, host, policy: loaded.policy.sha256, holders, isWhole })
     else {

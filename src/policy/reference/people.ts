@@ -104,7 +104,7 @@ export const loginEntry = {
 export const knownHost = {
   name: { text: 'The host’s name.', example: 'name: web-1.example.com' },
   aliases: {
-    text: 'Other names it is asked for by; the certificate is always for its name.',
+    text: 'Other names it is asked for by; rules name it by its name, and the certificate is always for that.',
     example: 'aliases: [web-1, shop.example.com]',
   },
   address: {
