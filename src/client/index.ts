@@ -12,14 +12,14 @@ import { findKnownHost } from './known-hosts.ts'
 import { type Credentials, createService } from './service.ts'
 import { createSession, type Session } from './session.ts'
 import type { Credential, Transport } from './transport.ts'
-import { verifyCertificate } from './verify.ts'
+import { type Principals, verifyCertificate } from './verify.ts'
 
 export { AppError as PosternError, type Code } from '../errors.ts'
 export type { ExecOptions, ExecResult } from './exec.ts'
 export type { Input } from './input.ts'
 export type { Command } from './quote.ts'
 export type { GetOptions, PutOptions } from './session.ts'
-export type { Answer, Ask, Clock, Credentials, Fetch, MemoryKey, Session, Transport }
+export type { Answer, Ask, Clock, Credentials, Fetch, MemoryKey, Principals, Session, Transport }
 
 export interface ClientOptions {
   /** The service's publicUrl, like `https://postern.example.com`. */
@@ -34,8 +34,11 @@ export interface ClientOptions {
 export interface IssueOptions extends Ask, Limits {
   /** The person's token, or a function that answers a current one. It goes to the service, and nowhere else. */
   readonly token: Credentials
-  /** What the certificate must name, exactly: `login@host` unless you know that the rule names others. */
-  readonly principals?: readonly string[] | undefined
+  /**
+   * What the certificate must name, exactly; `login@host` where it is left out. `rule` takes what the rule
+   * names, as long as that is no other login or host.
+   */
+  readonly principals?: Principals | undefined
   /** Milliseconds for all of it. Default 30 000. */
   readonly timeout?: number | undefined
 }
@@ -78,10 +81,10 @@ export const createClient = (options: ClientOptions): PosternClient => {
 
   /** What `use` makes of a certificate that says what was asked. Where anything fails the key is wiped. */
   const certify = <T>(
-    given: IssueOptions,
+    given: IssueOptions & Pick<ConnectOptions, 'knownHosts'>,
     use: (issued: Issued, credential: Credential, signal: AbortSignal) => Promise<T>,
   ): Promise<T> => {
-    const { token, host, login, ttl, command, reason, principals } = given
+    const { token, host, login, ttl, command, reason, principals, knownHosts } = given
     const ask: Ask = { host, login, ttl, command, reason }
     const limits = { signal: given.signal, timeout: given.timeout ?? defaultTimeout }
     return runWithin(limits, 'Connecting', async (signal) => {
@@ -89,7 +92,8 @@ export const createClient = (options: ClientOptions): PosternClient => {
       const key = createMemoryKey(systemRandom)
       try {
         const answer = await service.issue(ask, token, key, signal)
-        const certificate = verifyCertificate({ answer, ask, key, principals, at: clock() })
+        const at = clock()
+        const certificate = verifyCertificate({ answer, ask, key, principals, knownHosts, at })
         const credential: Credential = {
           certificate: concat(certificate.signed, encodeString(certificate.signature)),
           algorithm: 'ssh-ed25519',
@@ -104,7 +108,8 @@ export const createClient = (options: ClientOptions): PosternClient => {
   }
 
   return Object.freeze({
-    issue: (given: IssueOptions) => certify(given, async (issued) => issued),
+    issue: (given: IssueOptions) =>
+      certify({ ...given, knownHosts: undefined }, async (issued) => issued),
     async connect(given: ConnectOptions) {
       checkPlace(given)
       return certify(given, async ({ key, ...certificate }, credential, signal) => {
@@ -112,9 +117,9 @@ export const createClient = (options: ClientOptions): PosternClient => {
         const address = given.address ?? host.address ?? host.name
         const port = given.port ?? host.port ?? 22
         const lines = given.knownHosts ?? host.knownHosts
-        if (lines === undefined) throw hostKeyUnknown(host.name)
-        // What the caller knows by its address counts as well; what the service says, by the name alone.
-        const names = [host.name, ...(given.address === undefined ? [] : [given.address])]
+        if (lines === undefined) throw hostKeyUnknown(given.host)
+        // Of what the service says the name that was asked counts alone; what the caller knows, by its address too.
+        const names = [given.host, ...(given.address === undefined ? [] : [given.address])]
         const known = findKnownHost(lines, { names, port })
         const transport = options.transport ?? (await openTransport())
         const connection = await transport.open({

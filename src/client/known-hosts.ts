@@ -65,6 +65,16 @@ export const findKnownHost = (
   })
 }
 
+/**
+ * Whether a line speaks of all of these names in full, so that whoever wrote it says they are one host. Patterns
+ * and hashes say no such thing. Code: `invalid_known_hosts`.
+ */
+export const isOneHost = (text: string, names: readonly string[]): boolean =>
+  parseKnownHosts(text).some(({ isRevoked, names: field }) => {
+    const plain = field.split(',').map((name) => /^\[(.+)\]:[0-9]+$/.exec(name)?.[1] ?? name)
+    return !isRevoked && names.every((name) => plain.includes(name))
+  })
+
 const parseKnownHosts = (text: string): readonly Line[] =>
   text.split('\n').flatMap((line, at) => {
     const words = line

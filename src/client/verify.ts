@@ -7,6 +7,7 @@ import type { Answer } from './answer.ts'
 import type { Ask } from './ask.ts'
 import { certificateMismatch } from './errors.ts'
 import type { MemoryKey } from './key.ts'
+import { isOneHost } from './known-hosts.ts'
 
 /** How far our clock and the service's may lie apart, in seconds, and how long a request may take. */
 const leeway = 60
@@ -22,18 +23,23 @@ export const verifyCertificate = (given: {
   readonly answer: Answer
   readonly ask: Ask
   readonly key: MemoryKey
-  /** What it may name, exactly: `login@host` unless the rule is known to name others. */
-  readonly principals?: readonly string[] | undefined
+  readonly principals?: Principals | undefined
+  /** The lines that say which names are one host: the caller's own where there are some. */
+  readonly knownHosts?: string | undefined
   readonly at: Date
 }): Certificate => {
-  const { answer, ask, key, at } = given
-  const { principals = [`${ask.login}@${ask.host}`] } = given
-  const certificate = parse(answer.certificate)
-  for (const [isSo, what] of listChecks({ certificate, answer, ask, key, principals, at })) {
+  const certificate = parse(given.answer.certificate)
+  for (const [isSo, what] of listChecks({ ...given, certificate })) {
     if (isSo !== true) throw certificateMismatch(what)
   }
   return certificate
 }
+
+/**
+ * What a certificate may name: exactly `login@host` where nothing is said, exactly these, or `rule`: whatever the
+ * rule names, but no other login or host.
+ */
+export type Principals = readonly string[] | 'rule'
 
 const parse = (text: string): Certificate => {
   try {
@@ -50,22 +56,39 @@ const listChecks = (given: {
   readonly answer: Answer
   readonly ask: Ask
   readonly key: MemoryKey
-  readonly principals: readonly string[]
+  readonly principals?: Principals | undefined
+  readonly knownHosts?: string | undefined
   readonly at: Date
 }): readonly (readonly [isSo: boolean, what: string])[] => {
-  const { certificate, answer, ask, key, principals, at } = given
+  const {
+    certificate,
+    answer,
+    ask,
+    key,
+    principals,
+    at,
+    knownHosts = answer.host.knownHosts,
+  } = given
+  const { name } = answer.host
+  // A host is asked for by an alias as well, and certified by its name.
+  const isHost = name === ask.host || isOneHost(knownHosts ?? '', [ask.host, name])
   const { authority, signed, signature, validAfter, validBefore } = certificate
   const now = BigInt(toSeconds(at))
   const asked = ask.ttl === undefined ? longestLife : (parseDuration(ask.ttl) ?? 0)
   const critical = toMap(certificate.criticalOptions)
   const isForced = critical.has('force-command')
   return [
-    [answer.host.name === ask.host, `it is for the host ${formatName(answer.host.name)}`],
+    [isHost, `it is for the host ${formatName(name)}`],
     [certificate.kind === 'user', 'it is a host’s'],
     [Buffer.compare(certificate.publicKey, key.blob) === 0, 'it is for another key'],
     [verifySignature(authority, signed, signature), 'it is not signed by the CA it names'],
-    [principals.length > 0, 'no principals were expected'],
-    [isSame(certificate.principals, principals), 'it names other principals'],
+    [certificate.principals.length > 0, 'it names no principals'],
+    [
+      principals === 'rule'
+        ? certificate.principals.every((principal) => isBound(principal, ask.login, name))
+        : isSame(certificate.principals, principals ?? [`${ask.login}@${name}`]),
+      'it names other principals',
+    ],
     [validAfter <= now + BigInt(leeway), 'it is not valid yet; compare the clocks'],
     [validBefore > now, 'it has ended already; compare the clocks'],
     [validBefore <= now + BigInt(asked + leeway), 'it lives longer'],
@@ -85,6 +108,17 @@ const listChecks = (given: {
       'the answer names other extensions',
     ],
   ]
+}
+
+/**
+ * Whether a principal of a rule's own fits a login of a host: `deploy@web-1` and what has a prefix before that
+ * (`app:deploy@web-1`), or a word for many hosts (`web-admins`), but `root` only for root: an sshd
+ * without a file of principals would let that in as root.
+ */
+const isBound = (principal: string, login: string, host: string): boolean => {
+  if (!principal.includes('@')) return principal !== 'root' || login === 'root'
+  const own = `${login}@${host}`
+  return principal === own || principal.endsWith(`:${own}`)
 }
 
 const knownOptions: ReadonlySet<string> = new Set(['force-command', 'source-address'])

@@ -86,7 +86,13 @@ export const createDesk = (deps: {
       withBearer(async (_service, bearer, { url }) => {
         const client = createClient({ url, fetch, clock })
         try {
-          return await client.issue({ token: bearer, timeout: timeoutMs, ...ask })
+          return await client.issue({
+            token: bearer,
+            timeout: timeoutMs,
+            // What the rule grants is the policy’s business; nobody is here to say it in advance.
+            principals: 'rule',
+            ...ask,
+          })
         } catch (error) {
           if (!(error instanceof AppError) || error.code !== 'timeout') throw error
           throw new AppError('not_running', `No service answers at ${url}.`, {

@@ -93,7 +93,7 @@ describe('a service that lies', () => {
     ['it names other principals', lie({ principals: ['root@web-1.example.com'] })],
     ['it names other principals', lie({ principals: ['deploy@web-1.example.com', 'root'] })],
     ['it names other principals', lie({ principals: ['deploy'] })],
-    ['it names other principals', lie({ principals: [] })],
+    ['it names no principals', lie({ principals: [] })],
     ['it is for the host web-2.example.com', lie({}, { host: { name: 'web-2.example.com' } })],
     ['it is for the host of no name', lie({}, { host: { name: '\u001b[31mweb' } })],
     ['the answer names no host', lie({}, { host: {} })],
@@ -145,6 +145,78 @@ describe('a service that lies', () => {
     })
     const bound = lie({ criticalOptions: [['force-command', value('id')]] })
     await expect(issue(bound, { command: 'setup' })).resolves.toMatchObject({ serial: '7' })
+  })
+
+  const key = createPublicKeyLine()
+  const canonical = 'web-1.example.com'
+  const alias = (line: string, principals = ['deploy@web-1.example.com']) =>
+    lie({ principals }, { host: { name: canonical, knownHosts: [line] } })
+
+  test.each([
+    ['in one line', `${canonical},web-1,10.2.0.17 ${key}`],
+    ['in one line, at a port', `[${canonical}]:2222,[web-1]:2222 ${key}`],
+  ])(
+    'may answer the name of an alias, where the host’s keys stand for both %s',
+    async (_, line) => {
+      const { host, principals } = await issue(alias(line), { host: 'web-1' })
+      expect({ name: host.name, principals }).toEqual({
+        name: canonical,
+        principals: ['deploy@web-1.example.com'],
+      })
+    },
+  )
+
+  test.each([
+    ['no key stands for the alias', `${canonical} ${key}`, 'it is for the host web-1.example.com'],
+    [
+      'each has a key of its own',
+      `${canonical} ${key}\nweb-1 ${key}`,
+      'it is for the host web-1.example.com',
+    ],
+    ['the line is a pattern', `web-1* ${key}`, 'it is for the host web-1.example.com'],
+    [
+      'the key is revoked',
+      `@revoked ${canonical},web-1 ${key}`,
+      'it is for the host web-1.example.com',
+    ],
+  ])('may not answer another name where %s', async (_, line, what) => {
+    await expect(issue(alias(line), { host: 'web-1' })).rejects.toMatchObject({
+      code: 'certificate_mismatch',
+      message: `The certificate does not say what was asked: ${what}.`,
+    })
+  })
+
+  test('may not bind what is for an alias to the alias alone', async () => {
+    const fetch = alias(`${canonical},web-1 ${key}`, ['deploy@web-1'])
+    await expect(issue(fetch, { host: 'web-1' })).rejects.toMatchObject({
+      message: 'The certificate does not say what was asked: it names other principals.',
+    })
+  })
+
+  test.each([
+    [['deploy@web-1.example.com'], true],
+    [['app:deploy@web-1.example.com', 'deploy@web-1.example.com'], true],
+    [['web-admins'], true],
+    [['deploy:web-1.example.com'], true],
+    [['root'], false],
+    [['web-admins', 'deploy@web-2.example.com'], false],
+    [['root@web-1.example.com'], false],
+    [['xdeploy@web-1.example.com'], false],
+    [['deploy@web-1.example.com.evil.example'], false],
+  ])('may name %j where the rule’s own are taken: %j', async (principals, isTaken) => {
+    const issuing = issue(lie({ principals }), { principals: 'rule' })
+    if (isTaken) await expect(issuing).resolves.toMatchObject({ principals })
+    else {
+      await expect(issuing).rejects.toMatchObject({
+        code: 'certificate_mismatch',
+        message: 'The certificate does not say what was asked: it names other principals.',
+      })
+    }
+  })
+
+  test('may name root alone where root was asked for', async () => {
+    const fleet = lie({ principals: ['root'] })
+    await expect(issue(fleet, { login: 'root', principals: 'rule' })).resolves.toBeDefined()
   })
 
   test('may name other principals where those are expected', async () => {

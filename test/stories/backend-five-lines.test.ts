@@ -1,17 +1,20 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, expect, test } from 'vitest'
+import { createMemorySigner } from '../../src/ca/signers/memory.ts'
+import { decodePublicKey, formatPublicKey } from '../../src/ssh/keys.ts'
 import { startTestApp } from '../app.ts'
-import { answerJson, readBody, serve } from '../fakes/http.ts'
-import { startSshd } from '../ssh/sshd.ts'
+import { useDirectories } from '../fakes/directory.ts'
+import { findPort, startSshd } from '../ssh/sshd.ts'
 
 // The story: somebody copies the example of the README into a backend, and sets url, token and name. It runs
 // as it is printed there, in a process of its own, against the real service over HTTP and a real sshd.
 
+const createDirectory = useDirectories()
 const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const example =
   /```ts\n(import \{ createClient \}[\s\S]*?)```/.exec(
@@ -24,34 +27,27 @@ const passwd = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8') :
 const isRoot = process.getuid?.() === 0
 const login = isRoot && /^runner:/m.test(passwd) ? 'runner' : userInfo().username
 
-const front = await serve(async (request, response) => {
-  const body = await readBody(request)
-  const headers = Object.entries(request.headers).map(
-    ([name, text]) => [name, String(text)] as [string, string],
-  )
-  const init = { method: request.method ?? 'GET', headers, ...(body === '' ? {} : { body }) }
-  const incoming = {
-    url: request.url ?? '/',
-    socket: { remoteAddress: '127.0.0.1', localPort: front.port },
-  }
-  const answer = await service.app.fetch(new Request(`${front.url}${request.url}`, init), {
-    incoming,
-  })
-  const value = JSON.parse(await answer.text()) as Record<string, unknown>
-  // What the host list says of it.
-  const place = {
-    name: host,
-    address: '127.0.0.1',
-    port: sshd.port,
-    knownHosts: [`[${host}]:${sshd.port} ${sshd.hostKey}`],
-  }
-  answerJson(response, answer.status, answer.status === 201 ? { ...value, host: place } : value)
+const home = createDirectory()
+writeFileSync(join(home, 'install.sh'), '#!/bin/sh\necho "installing $2"\nexit 3\n')
+chmodSync(join(home, 'install.sh'), 0o755)
+const signer = createMemorySigner()
+const sshd = await startSshd({
+  name: host,
+  dir: join(home, 'host'),
+  caKeys: [formatPublicKey(decodePublicKey(signer.publicKey))],
+  logins: { [login]: [`${login}@${host}`] },
+  settings: [`ForceCommand cd "${home}" && eval "$SSH_ORIGINAL_COMMAND"`],
 })
+const port = await findPort()
+const url = `http://127.0.0.1:${port}`
 const service = await startTestApp({
-  config: { publicUrl: front.url },
+  config: { listen: { kind: 'tcp', host: '127.0.0.1', port }, publicUrl: url },
+  overrides: { signer },
   level: 'warn',
   policies: (issuer) => ({
-    'a.yaml': `rules:
+    'a.yaml': `hosts:
+  - { name: ${host}, address: 127.0.0.1, port: ${sshd.port}, hostKeys: ["${sshd.hostKey}"] }
+rules:
   - name: runner-setup
     who: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
     hosts: ["runner-*.example.com"]
@@ -60,26 +56,9 @@ const service = await startTestApp({
 `,
   }),
 })
-const home = join(service.dir, 'home')
-mkdirSync(home)
-writeFileSync(join(home, 'install.sh'), '#!/bin/sh\necho "installing $2"\nexit 3\n')
-chmodSync(join(home, 'install.sh'), 0o755)
-const caKey = await service.app.fetch(new Request(`${front.url}/v1/ca/user.pub`), {
-  incoming: {
-    url: '/v1/ca/user.pub',
-    socket: { remoteAddress: '127.0.0.1', localPort: front.port },
-  },
-})
-const sshd = await startSshd({
-  name: host,
-  dir: join(service.dir, 'host'),
-  caKeys: [(await caKey.text()).trim()],
-  logins: { [login]: [`${login}@${host}`] },
-  settings: [`ForceCommand cd "${home}" && eval "$SSH_ORIGINAL_COMMAND"`],
-})
+await service.app.listen()
 afterAll(async () => {
   await sshd.stop()
-  await front.close()
   await service.close()
 })
 
@@ -90,7 +69,7 @@ test('the five lines of the README run as they stand there', async () => {
       .split('\n')
       .filter((line) => line !== ''),
   ).toHaveLength(5)
-  const given = { url: front.url, token: await service.token(), name: "it's $(id)" }
+  const given = { url, token: await service.token(), name: "it's $(id)" }
   const path = join(service.dir, 'example.ts')
   writeFileSync(
     path,
