@@ -19,6 +19,10 @@ export interface PolicyPlace {
   readonly config?: Config
 }
 
+/** Whether a configuration was named; one that only lies here by its usual name is not. */
+export const isConfigured = ({ configFile, env }: Context): boolean =>
+  configFile !== undefined || env['POSTERN_CONFIG'] !== undefined
+
 /**
  * A directory that is named needs no configuration; where there is one, its `ca.maxTtl` counts, and
  * its providers are those there are.
@@ -27,9 +31,8 @@ export const findPolicy = async (
   context: Context,
   argument: string | undefined,
 ): Promise<PolicyPlace> => {
-  const isConfigured =
-    context.configFile !== undefined || context.env['POSTERN_CONFIG'] !== undefined
-  if (argument !== undefined && !isConfigured) return { dir: resolve(context.cwd, argument) }
+  if (argument !== undefined && !isConfigured(context))
+    return { dir: resolve(context.cwd, argument) }
   const config = await readConfig(context)
   const { policyDir, ca, identity } = config
   const { github, oidc } = identity

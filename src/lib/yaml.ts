@@ -1,6 +1,7 @@
 import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
-import { aliasRefused, maxDepth, type Path, readNodes, tagRefused } from './yaml-nodes.ts'
+import { maxDepth, type Path, readNodes } from './yaml-nodes.ts'
+import { explainYaml, listUnclosed } from './yaml-words.ts'
 
 export type { Path }
 
@@ -85,8 +86,11 @@ export const parseYaml = (file: string, bytes: Uint8Array): YamlResult => {
   const found = [...document.errors, ...document.warnings]
   // The parser says this once for every level it gave up at.
   const exhausted = found.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
+  const unclosed = found.length === 0 || exhausted !== undefined ? [] : listUnclosed(document, text)
+  for (const { offset, message } of unclosed) report(offset, message)
   for (const { pos, message, code } of exhausted === undefined ? found : [exhausted]) {
-    report(pos[0], explain(code, message))
+    // Behind something unclosed all the rest is read amiss: its place is what helps.
+    if (unclosed.length === 0) report(pos[0], explainYaml(code, message))
   }
   // `%YAML 1.1` would bring back other scalars, `%TAG` other tags.
   const { yaml, tags } = document.directives ?? {}
@@ -106,23 +110,6 @@ export const parseYaml = (file: string, bytes: Uint8Array): YamlResult => {
       locate: (path) => at(findOffset(path)),
       locateKey: (path) => at(findKeyOffset(path)),
     },
-  }
-}
-
-const explain = (code: string, message: string): string => {
-  switch (code) {
-    case 'MULTIPLE_DOCS':
-      return 'the file holds several documents; keep one, without "---"'
-    case 'TAB_AS_INDENT':
-      return 'a tab indents this line; use spaces'
-    case 'TAG_RESOLVE_FAILED':
-      return tagRefused
-    case 'BAD_ALIAS':
-      return aliasRefused
-    case 'RESOURCE_EXHAUSTION':
-      return `nested deeper than ${maxDepth} levels`
-    default:
-      return message.split('\n')[0] as string
   }
 }
 

@@ -44,7 +44,10 @@ describe('postern policy diff', () => {
   })
 
   test.each([
-    [['old'], 'error: The configuration postern.yaml cannot be read.'],
+    [
+      ['old'],
+      'error: Name the directory as it is to be: no configuration here does.\nhint: postern policy diff old NEW, or postern policy diff --git HEAD old\n',
+    ],
     [[], 'error: Name the directory as it was.'],
     [['old', 'bad'], 'error: a.yaml:4:'],
     [['bad', 'old'], 'error: a.yaml:4:'],

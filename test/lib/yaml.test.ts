@@ -51,4 +51,38 @@ describe('a YAML file', () => {
       'a.yaml:2:1: unknown key "long"',
     ])
   })
+
+  test.each([
+    [
+      'rules:\n  - hosts: [a, b\n    logins: [c]\n',
+      '2:12: the list that opens here is not closed; write its ]',
+    ],
+    ['a: {b: 1\n', '1:4: the map that opens here is not closed; write its }'],
+    ['"k": "x\nb: 1\n', '1:6: the text that opens here is not closed; write its "'],
+    ['a: "x\\"\n', '1:4: the text that opens here is not closed; write its "'],
+    ['a: [b, , c]\n', '1:8: there is nothing before this comma; take it out'],
+    ['a: {b: 1 c: 2}\n', '1:8: in [ ] and { } a comma stands between entries; write it'],
+    [
+      'a: b: c\n',
+      '1:4: no map can begin here; put text that holds ": " in quotes, or start a line of its own',
+    ],
+    ['a: - b\n', '1:4: no list can begin here; start each "- " on its own line'],
+    ['a\nb: 1\n', '1:1: a key stands on one line, a colon and a space behind it, as "ttl: 5m"'],
+    [
+      'a:\n  b: 1\n c: 2\n',
+      '3:1: is indented unlike the lines beside it; start them in the same column',
+    ],
+    ['a: @b\n', '1:4: text cannot start with @ here; put it in quotes'],
+    ['a: ]\n', '1:4: closes what was never opened; take it out, or put the text in quotes'],
+    [
+      'a: "x" y\n',
+      '1:8: the value before this is whole already; put all of it in quotes, or start a line',
+    ],
+    ['a: |x\n  y\n', '1:5: the text behind "|" or ">" starts on the next line'],
+    ['a: "\\q"\n', '1:5: \\q means nothing in double quotes; use single ones'],
+    ['a: [x]# c\n', '1:7: a comment needs a space before its "#"'],
+  ])('%j that is no YAML is told of in words of ours', (text, words) => {
+    const result = parseYaml('a.yaml', encodeUtf8(text))
+    expect(result.ok ? [] : result.problems.map(formatProblem)).toContain(`a.yaml:${words}`)
+  })
 })

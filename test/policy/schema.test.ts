@@ -11,6 +11,10 @@ import { check } from './kit.ts'
 import { planted, sound } from './planted.ts'
 
 interface Node {
+  readonly anyOf?: readonly Node[]
+  readonly oneOf?: readonly Node[]
+  readonly items?: Node
+  readonly additionalProperties?: Node | boolean
   readonly title?: string
   readonly description?: string
   readonly properties?: Readonly<Record<string, Node>>
@@ -179,6 +183,32 @@ const base = {
   ],
 }
 
+/** What may stand in one place. */
+const listForms = (node: Node): readonly Node[] => [
+  node,
+  ...[...(node.anyOf ?? []), ...(node.oneOf ?? [])].flatMap(listForms),
+]
+
+/** The words that a value holds, by the maps of the schema whose keys it has. */
+const listUsed = (node: Node, value: unknown): readonly string[] => {
+  if (Array.isArray(value)) {
+    const items = listForms(node).flatMap((form) => (form.items === undefined ? [] : [form.items]))
+    return value.flatMap((item) => items.flatMap((one) => listUsed(one, item)))
+  }
+  if (typeof value !== 'object' || value === null) return []
+  return listForms(node).flatMap((form) => {
+    const { title, properties = {}, additionalProperties: named } = form
+    return Object.entries(value).flatMap(([key, member]) => {
+      const below = properties[key] ?? (typeof named === 'object' ? named : undefined)
+      const isKnown = Object.keys(value).every((one) => Object.hasOwn(properties, one))
+      const own = isKnown
+        ? [`${Object.hasOwn(words, title ?? '') ? title : 'policy file'}: ${key}`]
+        : []
+      return below === undefined ? [] : [...own, ...listUsed(below, member)]
+    })
+  })
+}
+
 const listWords = (
   Object.entries(words) as [Title, Readonly<Record<string, { text: string; example: string }>>][]
 ).flatMap(([title, keys]) => Object.entries(keys).map(([key, word]) => ({ title, key, ...word })))
@@ -223,6 +253,18 @@ describe('the words of the language', () => {
       ({ title, key }) => title !== 'policy file' && !known.has(`${title}: ${key}`),
     )
     expect(gone).toEqual([])
+  })
+
+  test('are all in the files of policies/, each where it belongs', () => {
+    const used = new Set(
+      Object.values(examples).flatMap((text) =>
+        listUsed(schemas.policy() as Node, parseText(text)),
+      ),
+    )
+    const missing = listWords
+      .map(({ title, key }) => `${title}: ${key}`)
+      .filter((word) => !used.has(word))
+    expect(missing).toEqual([])
   })
 
   test('make the page policies/README.md, which is current', () => {

@@ -5,7 +5,13 @@ import { formatChange } from '../../policy/diff-words.ts'
 import { loadPolicy, parseNamed } from '../../policy/load.ts'
 import { type Command, type Context, jsonOption } from '../command.ts'
 import { openCommit } from '../git.ts'
-import { checkLoaded, findPolicy, type Loaded, type PolicyPlace } from '../policies.ts'
+import {
+  checkLoaded,
+  findPolicy,
+  isConfigured,
+  type Loaded,
+  type PolicyPlace,
+} from '../policies.ts'
 
 /** 0 is for no change at all; 1 and 2 stay for failures, so that none is taken for a harmless change. */
 const exitCodes = { wider: 3, narrower: 4 } as const
@@ -58,13 +64,32 @@ const loadBoth = async (
       hint: 'postern policy diff OLD NEW, or postern policy diff --git HEAD',
     })
   }
-  const place = await findPolicy(context, now)
+  const place = await findNew(context, old, now)
   const was = resolve(context.cwd, old)
   const limit = limitOf(place)
   return [
     checkLoaded(await loadPolicy(was, limit), was),
     checkLoaded(await loadPolicy(place.dir, limit), place.dir),
   ]
+}
+
+/** Where no directory is named, and no configuration is there to name one, that is what is missing. */
+const findNew = async (
+  context: Context,
+  old: string,
+  now: string | undefined,
+): Promise<PolicyPlace> => {
+  try {
+    return await findPolicy(context, now)
+  } catch (cause) {
+    const reason = cause instanceof AppError ? cause.cause : undefined
+    const isAbsent = (reason as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+    if (now !== undefined || isConfigured(context) || !isAbsent) throw cause
+    throw new AppError('usage', 'Name the directory as it is to be: no configuration here does.', {
+      hint: `postern policy diff ${old} NEW, or postern policy diff --git HEAD ${old}`,
+      cause,
+    })
+  }
 }
 
 const loadCommit = async (
