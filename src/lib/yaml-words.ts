@@ -64,12 +64,12 @@ export const explainYaml = (code: string, message: string): string => {
   return byCode[code] ?? first
 }
 
-const enclosed = {
-  '[': ['list', ']'],
-  '{': ['map', '}'],
-  '"': ['text', '"'],
-  "'": ['text', "'"],
-} as const
+const enclosed = [
+  { open: '[', close: ']', kind: 'list' },
+  { open: '{', close: '}', kind: 'map' },
+  { open: '"', close: '"', kind: 'text' },
+  { open: "'", close: "'", kind: 'text' },
+] as const
 
 /**
  * Lists, maps and quotes that are never closed, at the place where they open: the parser names only the
@@ -79,7 +79,7 @@ export const listUnclosed = (
   document: Document,
   text: string,
 ): readonly { readonly offset: number; readonly message: string }[] => {
-  const found: { readonly offset: number; readonly message: string }[] = []
+  const unclosed: { readonly offset: number; readonly message: string }[] = []
   visit(document, {
     Node(_, node) {
       const isEnclosed = isCollection(node)
@@ -87,11 +87,13 @@ export const listUnclosed = (
         : isScalar(node) && /^QUOTE_/.test(node.type ?? '')
       if (!isEnclosed || !node.range) return
       const [start, end] = node.range
-      const [kind, close] = enclosed[text[start] as keyof typeof enclosed]
-      if (end - start > 1 && text[end - 1] === close) return
+      // A map of one pair in a list has no brackets; a tag or an anchor may stand before some.
+      const found = enclosed.find(({ open }) => open === text[start])
+      if (found === undefined || (end - start > 1 && text[end - 1] === found.close)) return
+      const { kind, close } = found
       const message = `the ${kind} that opens here is not closed; write its ${close}`
-      found.push({ offset: start, message })
+      unclosed.push({ offset: start, message })
     },
   })
-  return found
+  return unclosed
 }

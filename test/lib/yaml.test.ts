@@ -72,6 +72,8 @@ describe('a YAML file', () => {
       'a:\n  b: 1\n c: 2\n',
       '3:1: is indented unlike the lines beside it; start them in the same column',
     ],
+    ['a: &x [b, c\n', '1:7: anchors are not read; write the value out'],
+    ['a: [b: c, d\n', '1:4: the list that opens here is not closed; write its ]'],
     ['a: @b\n', '1:4: text cannot start with @ here; put it in quotes'],
     ['a: ]\n', '1:4: closes what was never opened; take it out, or put the text in quotes'],
     [
