@@ -3,7 +3,7 @@ import { runPower } from '../soak/power.ts'
 
 // ATTACKS 190
 test('the power fails: at every sync and between, no certificate that had left is lost', async () => {
-  const { figures, violations } = await runPower({ certificates: 60, images: 250 })
+  const { figures, violations } = await runPower({ certificates: 60, images: 150 })
   expect(violations).toEqual([])
   expect(figures['certificates delivered']).toBeGreaterThanOrEqual(60)
   expect(figures['syncs']).toBeGreaterThan(20)
