@@ -32,9 +32,12 @@ export const hintFor = (code: Code): { readonly hint?: string } => {
   return hint === undefined ? {} : { hint }
 }
 
-export const certificateMismatch = (what: string): AppError =>
+export const certificateMismatch = (
+  what: string,
+  hint = 'nothing was sent to the host; check that `url` is the service you mean, and tell its admin',
+): AppError =>
   new AppError('certificate_mismatch', `The certificate does not say what was asked: ${what}.`, {
-    hint: 'nothing was sent to the host; check that `url` is the service you mean, and tell its admin',
+    hint,
   })
 
 export const hostKeyUnknown = (name: string): AppError =>

@@ -29,8 +29,8 @@ export const verifyCertificate = (given: {
   readonly at: Date
 }): Certificate => {
   const certificate = parse(given.answer.certificate)
-  for (const [isSo, what] of listChecks({ ...given, certificate })) {
-    if (isSo !== true) throw certificateMismatch(what)
+  for (const [isSo, what, hint] of listChecks({ ...given, certificate })) {
+    if (isSo !== true) throw certificateMismatch(what, hint)
   }
   return certificate
 }
@@ -59,7 +59,7 @@ const listChecks = (given: {
   readonly principals?: Principals | undefined
   readonly knownHosts?: string | undefined
   readonly at: Date
-}): readonly (readonly [isSo: boolean, what: string])[] => {
+}): readonly (readonly [isSo: boolean, what: string, hint?: string])[] => {
   const {
     certificate,
     answer,
@@ -78,7 +78,7 @@ const listChecks = (given: {
   const critical = toMap(certificate.criticalOptions)
   const isForced = critical.has('force-command')
   return [
-    [isHost, `it is for the host ${formatName(name)}`],
+    [isHost, `it is for the host ${formatName(name)}`, otherHostHint],
     [certificate.kind === 'user', 'it is a host’s'],
     [Buffer.compare(certificate.publicKey, key.blob) === 0, 'it is for another key'],
     [verifySignature(authority, signed, signature), 'it is not signed by the CA it names'],
@@ -120,6 +120,9 @@ const isBound = (principal: string, login: string, host: string): boolean => {
   const own = `${login}@${host}`
   return principal === own || principal.endsWith(`:${own}`)
 }
+
+const otherHostHint =
+  'if that is the host you mean, ask for it by this name; nothing was sent to it'
 
 const knownOptions: ReadonlySet<string> = new Set(['force-command', 'source-address'])
 

@@ -132,8 +132,12 @@ export const createDesk = (deps: {
 
   const whoami = (): Promise<AgentAnswer> =>
     withBearer(async (service, bearer, session) => {
-      const identity = await service.send({ path: '/v1/whoami', bearer, timeoutMs: 10_000 })
-      const known = await listNames().catch(() => new Set<string>())
+      const ask = (path: string) => service.send({ path, bearer, timeoutMs: 10_000 })
+      const identity = await ask('/v1/whoami')
+      const [reach, known] = await Promise.all([
+        ask('/v1/whoami/rules').then(({ rules }) => ({ rules }), toReachProblem),
+        listNames().catch(() => new Set<string>()),
+      ])
       const end = findEnd(session)
       return {
         ok: true,
@@ -142,6 +146,7 @@ export const createDesk = (deps: {
         ...(end === undefined ? {} : { expiresAt: new Date(end * 1000).toISOString() }),
         inMemory: inMemory !== undefined,
         hosts: [...known].toSorted(),
+        ...reach,
         certificates: keeper.list(),
       }
     })
@@ -189,4 +194,10 @@ export const createDesk = (deps: {
     },
     isInMemory: () => inMemory !== undefined,
   })
+}
+
+/** Who somebody is stands also where it cannot be found out what they may reach. */
+const toReachProblem = (error: unknown): { readonly rulesProblem: string } => {
+  if (error instanceof AppError) return { rulesProblem: error.message }
+  throw error
 }

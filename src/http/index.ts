@@ -67,7 +67,7 @@ import {
   createUnrevokeRoute,
 } from './routes/revocations.ts'
 import { createSchemaRoutes, type Schemas } from './routes/schemas.ts'
-import { whoamiRoute } from './routes/whoami.ts'
+import { createWhoamiRoutes } from './routes/whoami.ts'
 
 export type { Listening, LoginProvider, Metrics, Rate }
 
@@ -150,7 +150,7 @@ export const createHttp = (deps: HttpDeps): Http => {
   const table: readonly Route[] = [
     createCertificatesRoute(deps),
     createCertificateListRoute({ ...deps, findRoles, checkRole }),
-    whoamiRoute,
+    ...createWhoamiRoutes(deps),
     createProvidersRoute(deps.loginProviders),
     createUserCaRoute(deps.ring),
     createKeyListRoute(deps.ring),

@@ -65,7 +65,7 @@ const tell = (trace: RuleTrace, rule: Rule): readonly CallerTrace[] => {
         .map(({ key, isMet, wanted, seen, reason }) => ({
           key,
           isMet,
-          wanted: hide(key, wanted, groups),
+          wanted: key === 'who' ? describeWho(groups) : hide(key, wanted),
           seen: key === 'except' ? (spared ? 'one it spares' : 'not spared') : seen,
           ...(reason === undefined ? {} : { reason }),
         })),
@@ -73,8 +73,11 @@ const tell = (trace: RuleTrace, rule: Rule): readonly CallerTrace[] => {
   ]
 }
 
-const hide = (key: Condition['key'], wanted: string, groups: string | undefined): string => {
-  if (key === 'who') return groups ?? 'people who are named one by one'
+const describeWho = (groups: string | undefined): string =>
+  groups ?? 'people who are named one by one'
+
+/** What a caller may read of what a rule wants: nothing of others, and of no network. */
+export const hide = (key: Condition['key'], wanted: string): string => {
   if (key === 'except') return 'anybody but those it spares'
   return key === 'callerAddresses' ? 'a request from certain addresses' : wanted
 }

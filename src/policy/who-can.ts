@@ -5,6 +5,7 @@ import type { ConditionKey, Policy, Rule, RuleRef } from './index.ts'
 import { dropCovered, listOutcomes, type Outcome } from './outcomes.ts'
 import type { PolicyResult } from './parse.ts'
 import { isAlso } from './people.ts'
+import type { AllowRule, Requirement } from './rule.ts'
 import { listPlacesAt, type Places } from './situations.ts'
 import { createPeople, type People } from './who-people.ts'
 
@@ -120,10 +121,10 @@ const gates: ReadonlySet<ConditionKey> = new Set([
   'commands',
 ])
 
-/** What a rule asks for, in words. */
+/** What an ask must bring for a rule to grant it. */
+export const listGates = ({ requirements, commands }: AllowRule): readonly Requirement[] =>
+  requirements.filter(({ key }) => gates.has(key) && (key !== 'commands' || commands.size > 0))
+
+/** The same in words; nothing for a rule that grants nothing. */
 export const listNeeds = (rule: Rule | undefined): readonly string[] =>
-  rule?.kind !== 'allow'
-    ? []
-    : rule.requirements
-        .filter(({ key }) => gates.has(key) && (key !== 'commands' || rule.commands.size > 0))
-        .map((requirement) => requirement.describe())
+  rule?.kind !== 'allow' ? [] : listGates(rule).map((requirement) => requirement.describe())

@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createOutput, escapeText, type Sink } from '../../src/cli/output.ts'
+import { withSpinner } from '../../src/cli/spinner.ts'
 import { AppError } from '../../src/errors.ts'
 
 const open = (more: { isTTY?: boolean; env?: Record<string, string> } = {}) => {
@@ -183,5 +184,40 @@ describe('the output', () => {
     for (const listener of listeners.slice(1)) expect(() => listener(full)).toThrow(full)
     listeners[0]?.(full)
     await expect(output.settle()).rejects.toThrow(full)
+  })
+})
+
+describe('what takes over a second', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+  /** What a terminal is sent while something takes so long, and whether it is wiped in the end. */
+  const spin = async (millis: number, isTTY = true) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
+    const { output, written } = open({ isTTY })
+    const work = () => new Promise<string>((resolve) => setTimeout(resolve, millis, 'done'))
+    const spinning = withSpinner(output, 'asking the service', work)
+    await vi.advanceTimersByTimeAsync(millis)
+    expect(await spinning).toBe('done')
+    expect(vi.getTimerCount()).toBe(0)
+    return written.stderr
+  }
+
+  test('shows on a terminal that it goes on, and leaves nothing there', async () => {
+    const wipe = '\r\u001b[2K'
+    expect(await spin(1_300)).toBe(`${wipe}| asking the service${wipe}/ asking the service${wipe}`)
+  })
+
+  test('shows nothing where it is quicker, or there is no terminal', async () => {
+    expect(await spin(900)).toBe('')
+    expect(await spin(1_300, false)).toBe('')
+  })
+
+  test('leaves nothing there either where it fails', async () => {
+    const { output, written } = open({ isTTY: true })
+    await expect(withSpinner(output, 'x', () => Promise.reject(new Error('no')))).rejects.toThrow(
+      'no',
+    )
+    expect(written.stderr).toBe('')
   })
 })

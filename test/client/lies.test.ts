@@ -135,7 +135,9 @@ describe('a service that lies', () => {
     await expect(issue(fetch)).rejects.toMatchObject({
       code: 'certificate_mismatch',
       message: `The certificate does not say what was asked: ${what}.`,
-      hint: 'nothing was sent to the host; check that `url` is the service you mean, and tell its admin',
+      hint: what.startsWith('it is for the host')
+        ? 'if that is the host you mean, ask for it by this name; nothing was sent to it'
+        : 'nothing was sent to the host; check that `url` is the service you mean, and tell its admin',
     })
   })
 

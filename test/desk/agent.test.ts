@@ -1,11 +1,12 @@
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createMemoryKey } from '../../src/client/key.ts'
 import { type Agent, openAgent } from '../../src/desk/agent.ts'
 import { askAgent } from '../../src/desk/control.ts'
 import { takeLock } from '../../src/desk/lock.ts'
+import { saveSession } from '../../src/desk/session.ts'
 import { concat, encodeUtf8 } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemFetch } from '../../src/lib/fetch.ts'
@@ -118,6 +119,68 @@ describe('the running agent', () => {
     } finally {
       chmodSync(path, before)
     }
+  })
+})
+
+describe('the agent ends by itself', () => {
+  const expiresAt = 1_800_000_000
+  /** An agent over a login that ends, whose own time and whose clock are ours. */
+  const start = async (isInMemory: boolean, secondsLeft = 7 * 86_400) => {
+    const own = createHome()
+    const grantor = { kind: 'oidc', issuer: 'https://idp.example.com', clientId: 'x' } as const
+    const credential = { kind: 'login', bearer: 'x', expiresAt, grantor } as const
+    const session = { url: 'http://127.0.0.1:1', credential }
+    if (!isInMemory) saveSession(own.places, session)
+    const time = { seconds: expiresAt - secondsLeft, millis: 0 }
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const running = await openAgent({
+      places: own.places,
+      clock: () => new Date(time.seconds * 1000),
+      monotonic: () => time.millis,
+      fetch: systemFetch,
+    })
+    if (running === undefined) throw new TypeError('no other agent runs there')
+    if (isInMemory) await askAgent(own.places, { kind: 'login', session }, 5_000)
+    let hasEnded = false
+    running.ended.then(() => {
+      hasEnded = true
+    })
+    const watch = async (seconds: number) => {
+      time.seconds += seconds
+      time.millis += seconds * 1000
+      await vi.advanceTimersByTimeAsync(15_000)
+      return hasEnded
+    }
+    const close = () => {
+      running.stop()
+      vi.useRealTimers()
+      return own.close()
+    }
+    return { watch, places: own.places, close }
+  }
+
+  test.each([
+    ['an hour after the last request', false, 3_600],
+    ['twelve hours after, where a login is in its memory alone', true, 12 * 3_600],
+  ])('%s', async (_when, isInMemory, seconds) => {
+    const { watch, places: own, close } = await start(isInMemory)
+    expect(await watch(seconds)).toBe(false)
+    await askAgent(own, { kind: 'list' }, 5_000)
+    expect(await watch(seconds)).toBe(false)
+    expect(await watch(1)).toBe(true)
+    expect([own.agentSocket, own.controlSocket].map((path) => existsSync(path))).toEqual([
+      false,
+      false,
+    ])
+    expect(await askAgent(own, { kind: 'list' }, 5_000)).toBeUndefined()
+    await close()
+  })
+
+  test('when the login has ended and no certificate is in force', async () => {
+    const { watch, close } = await start(false, 600)
+    expect(await watch(599)).toBe(false)
+    expect(await watch(1)).toBe(true)
+    await close()
   })
 })
 

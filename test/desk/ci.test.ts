@@ -72,7 +72,7 @@ describe('postern ssh in a job', () => {
     ['the remote command’s own', ['exit 3'], 3],
     ['a signal there, as ssh says it', ['kill -TERM $$'], 255],
   ])('exits with %s', async (_what, args, code) => {
-    expect((await ssh(args)).code).toBe(code)
+    expect((await home.here(['ssh', ...place(), target, '--', ...args], variables)).code).toBe(code)
   })
 
   test('exits with 255 where ssh cannot connect', async () => {
@@ -82,7 +82,7 @@ describe('postern ssh in a job', () => {
 
   test('exits with 254 where the policy says no', async () => {
     const env = { POSTERN_ID_TOKEN: await service.service.token('sam'), POSTERN_URL: service.url }
-    const { code, stderr } = await ssh(['true'], env)
+    const { code, stderr } = await home.here(['ssh', ...place(), target, '--', 'true'], env)
     expect(code).toBe(254)
     expect(stderr).toContain('error: ')
     expect(stderr).toContain(

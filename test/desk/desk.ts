@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Overrides } from '../../src/app.ts'
 import { run as whole } from '../../src/cli/index.ts'
 import { run as quick } from '../../src/cli/quick.ts'
 import { askAgent } from '../../src/desk/control.ts'
@@ -13,7 +14,7 @@ import { findPort, quotePath, type Sshd, startSshd } from '../ssh/sshd.ts'
 import { execute, type Outcome } from '../tools.ts'
 
 export const hostName = 'web-1.example.com'
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+export const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** A person's account: a home of their own, and the real binary in it. */
 export interface Home {
@@ -83,17 +84,7 @@ export const logInAs = async (home: Home, service: TestApp, url: string, user = 
   })
 }
 
-/** A service on a port of its own, whose policy lets the platform team in as whoever runs the tests. */
-export const startService = async () => {
-  const port = await findPort()
-  const service = await startTestApp({
-    // What a proof is made for is the URL that is called.
-    config: {
-      listen: { kind: 'tcp', host: '127.0.0.1', port },
-      publicUrl: `http://127.0.0.1:${port}`,
-    },
-    policies: (issuer) => ({
-      'a.yaml': `rules:
+const formatPlatform = (issuer: string): string => `rules:
   - name: platform
     who: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
     hosts: ["web-*.example.com"]
@@ -101,16 +92,42 @@ export const startService = async () => {
     extensions: [permit-pty]
     ttl: 5m
     maxTtl: 15m
-`,
-    }),
+`
+
+/** A service on a port of its own, whose policy lets the platform team in as whoever runs the tests. */
+export const startService = async (
+  given: {
+    readonly formatPolicy?: (issuer: string) => string
+    readonly overrides?: Overrides
+  } = {},
+) => {
+  const { formatPolicy = formatPlatform, overrides = {} } = given
+  const port = await findPort()
+  const service = await startTestApp({
+    // What a proof is made for is the URL that is called.
+    config: {
+      listen: { kind: 'tcp', host: '127.0.0.1', port },
+      publicUrl: `http://127.0.0.1:${port}`,
+    },
+    overrides,
+    policies: (issuer) => ({ 'a.yaml': formatPolicy(issuer) }),
   })
   const { url } = await service.app.listen()
   const ca = (await (await fetch(`${url}/v1/ca/user.pub`)).text()).trim()
   return { service, url, ca }
 }
 
-export const startHost = (dir: string, ca: string, name = hostName): Promise<Sshd> =>
-  startSshd({ name, dir, caKeys: [ca], logins: { [ownLogin]: [`${ownLogin}@${name}`] } })
+/** A key of one's own opens it too, once its public half is in `breakGlass`. */
+export const startHost = (dir: string, ca: string): Promise<Sshd> =>
+  startSshd({
+    name: hostName,
+    dir,
+    caKeys: [ca],
+    logins: { [ownLogin]: [`${ownLogin}@${hostName}`] },
+    settings: [`AuthorizedKeysFile ${quotePath(breakGlass(dir))}`],
+  })
+
+export const breakGlass = (dir: string): string => join(dir, 'break-glass.pub')
 
 /** What the person has in ~/.ssh/config of the host; ssh reads it by -F, for it asks passwd for its home. */
 export const writeSshConfig = (home: Home, sshd: Sshd, more = ''): string => {

@@ -1,14 +1,15 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { formatSshConfig } from '../../src/desk/ssh-config.ts'
 import { ownLogin } from '../ssh/client.ts'
 import type { Sshd } from '../ssh/sshd.ts'
 import {
+  breakGlass,
   createHome,
   hostName,
   logInAs,
+  main,
   run,
   startHost,
   startService,
@@ -203,19 +204,23 @@ hint: postern whoami says who you are; an admin sees why with: postern policy ex
     })
   })
 
-  test('the service is down: ssh goes on, and offers a break-glass key', async () => {
+  test('the service is down: ssh goes on, and a break-glass key logs in', async () => {
     const other = createHome()
     await logInAs(other, service.service, 'http://127.0.0.1:1')
     const file = writeSshConfig(other, sshd)
-    const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
     const argv = [process.execPath, main]
     const text = formatSshConfig({ places: other.places, argv, hosts: ['web-*.example.com'] })
     writeFileSync(file, `${text}${readFileSync(file, 'utf8')}`)
     const key = join(other.dir, 'break-glass')
     await run(other, 'ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
-    const { stderr } = await run(other, 'ssh', ['-F', file, '-i', key, '-v', target, 'true'])
-    expect(stderr).toContain('error: No service answers at http://127.0.0.1:1.\n')
-    expect(stderr).toContain(`Offering public key: ${key} `)
+    copyFileSync(`${key}.pub`, breakGlass(join(home.dir, 'host')))
+    const from = sshd.readLog().length
+    expect(await run(other, 'ssh', ['-F', file, '-i', key, target, 'id -un'])).toEqual({
+      code: 0,
+      stdout: `${ownLogin}\n`,
+      stderr: expect.stringContaining('error: No service answers at http://127.0.0.1:1.\n'),
+    })
+    await sshd.waitForLog(/Accepted publickey for \S+ .* ED25519 SHA256:/, from)
     await other.close()
   })
 

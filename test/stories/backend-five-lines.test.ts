@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -81,7 +81,14 @@ test('the five lines of the README run as they stand there', async () => {
       'console.log(JSON.stringify({ code, stdout }))',
     ].join('\n'),
   )
-  const { stdout } = await promisify(execFile)(process.execPath, [path])
+  // All the places a program writes to unasked; what is made there and taken away again is seen as well.
+  const own = createDirectory()
+  const touched: string[] = []
+  const watcher = watch(own, { recursive: true }, (_event, name) => touched.push(String(name)))
+  const env = { ...process.env, HOME: own, TMPDIR: own, XDG_CACHE_HOME: own, XDG_STATE_HOME: own }
+  const { stdout } = await promisify(execFile)(process.execPath, [path], { cwd: own, env })
+  watcher.close()
+  expect({ touched, left: readdirSync(own) }).toEqual({ touched: [], left: [] })
   expect(JSON.parse(stdout)).toEqual({ code: 3, stdout: "installing it's $(id)\n" })
 
   const [entry] = (await service.rows())

@@ -17,7 +17,17 @@ interface WhoAmI extends AgentAnswer {
   }
   readonly expiresAt?: string
   readonly inMemory: boolean
+  /** The names in the service's host list. */
   readonly hosts: readonly string[]
+  /** The allow rules that name the person; absent where `rulesProblem` says why nobody knows. */
+  readonly rules?: readonly {
+    readonly rule: string
+    readonly hosts: readonly string[]
+    readonly logins: readonly string[]
+    readonly when?: string
+    readonly needs: readonly string[]
+  }[]
+  readonly rulesProblem?: string
   readonly certificates: readonly {
     readonly login: string
     readonly host: string
@@ -48,7 +58,7 @@ export const whoami: Command = {
       output.json(told)
       return 0
     }
-    const { identity, url, expiresAt, inMemory, hosts, certificates } = told
+    const { identity, url, expiresAt, inMemory, hosts, certificates, rules, rulesProblem } = told
     output.facts([
       ['name', identity.name],
       ['issuer', identity.issuer],
@@ -57,8 +67,20 @@ export const whoami: Command = {
       ['service', url],
       ['until', expiresAt ?? 'you log out'],
       ['kept', inMemory ? 'in memory' : 'on disk'],
-      ['hosts', hosts.length === 0 ? undefined : hosts.join(', ')],
+      ['hosts', hosts.length === 0 ? undefined : formatHosts(hosts)],
     ])
+    output.table(
+      ['may log in as', 'on', 'by the rule', 'if'],
+      (rules ?? []).map(({ logins, hosts: patterns, rule, when, needs }) => [
+        logins.join(', '),
+        patterns.join(', '),
+        rule,
+        [...(when === undefined ? [] : [when]), ...needs].join('; '),
+      ]),
+    )
+    if (rules?.length === 0) output.note('no rule lets you log in anywhere')
+    if (rulesProblem !== undefined)
+      output.warning(`Where you may log in is not known: ${rulesProblem}`)
     output.table(
       ['login@host', 'rule', 'certificate until'],
       certificates.map(({ login, host, rule, validBefore }) => [
@@ -70,3 +92,11 @@ export const whoami: Command = {
     return 0
   },
 }
+
+/** A list that is longer than this is for `--json`. */
+const mostHosts = 12
+
+const formatHosts = (hosts: readonly string[]): string =>
+  hosts.length <= mostHosts
+    ? hosts.join(', ')
+    : `${hosts.slice(0, mostHosts).join(', ')} and ${hosts.length - mostHosts} more`
