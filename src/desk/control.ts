@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { createConnection } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { AppError, type Code, codes } from '../errors.ts'
+import { type Lock, takeLock } from './lock.ts'
 import { checkPrivate, openDirectory, type Places } from './places.ts'
 import type { Session } from './session.ts'
 
@@ -90,12 +92,22 @@ export const askStartedAgent = async (
 ): Promise<AgentAnswer> => {
   const answer = await askAgent(places, request, timeoutMs)
   if (answer !== undefined) return answer
-  startAgent(places)
-  // It opens its sockets within a fraction of a second.
-  for (let tries = 0; tries < 150; tries++) {
-    await wait(20)
-    const late = await askAgent(places, request, timeoutMs)
-    if (late !== undefined) return late
+  openDirectory(places.dir)
+  // One starts it, of however many ask at once; where that one is killed, the next.
+  let lock: Lock | undefined
+  try {
+    // It opens its sockets within a fraction of a second.
+    for (let tries = 0; tries < 150; tries++) {
+      if (lock === undefined) {
+        lock = takeLock(join(places.dir, 'start.lock'))
+        if (lock !== undefined) startAgent()
+      }
+      await wait(20)
+      const late = await askAgent(places, request, timeoutMs)
+      if (late !== undefined) return late
+    }
+  } finally {
+    lock?.release()
   }
   throw new AppError('not_running', 'The agent of postern does not start.', {
     hint: 'see what it says: postern agent',
@@ -103,8 +115,7 @@ export const askStartedAgent = async (
 }
 
 /** Starts the agent as a process of its own, which outlives this one. Where one runs, it ends itself. */
-const startAgent = (places: Places): void => {
-  openDirectory(places.dir)
+const startAgent = (): void => {
   const main = process.argv[1]
   if (main === undefined) throw new TypeError('the process has no program of its own')
   spawn(process.execPath, [main, 'agent'], {
