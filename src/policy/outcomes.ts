@@ -30,37 +30,16 @@ const maxPersons = 50_000
  * combinations of one entry of each are all there is to look at.
  */
 export const listOutcomes = (
-  { login, before, after }: Situation,
+  situation: Situation,
   isChanged: (rule: Rule) => boolean,
   people: People,
-): { readonly outcomes: readonly Outcome[]; readonly isWhole: boolean } => {
-  const found = new Map<string, Outcome>()
+): Outcomes => {
+  const { login, before, after } = situation
+  const { visit, list: listFound } = createVisits(situation, people)
   const list = (rules: readonly Rule[], kind: Rule['kind'], only?: boolean) =>
     rules
       .filter((rule) => rule.kind === kind && (only === undefined || isChanged(rule) === only))
       .flatMap((rule) => listNamed(rule, login, people))
-
-  const denies = [...before, ...after].filter((rule) => rule.kind === 'deny')
-  const visit = (person: Person | undefined): void => {
-    if (person === undefined || found.size >= maxPersons) return
-    const key = formatPerson(person)
-    if (found.has(key)) return
-    const { identity, memberships } = createExample(person)
-    const isNamed = createNaming(identity, memberships)
-    const decide = (rules: readonly Rule[]): AllowRule | undefined => {
-      for (const rule of rules) {
-        if (!rule.isLogin(login, identity) || !isNamed(rule.who)) continue
-        if (rule.kind === 'allow') return rule
-        if (!isNamed(rule.except)) return undefined
-      }
-      return undefined
-    }
-    found.set(key, { person, before: decide(before), after: decide(after) })
-    for (const deny of denies) {
-      if (!isNamed(deny.who) || isNamed(deny.except)) continue
-      for (const spared of people.list(deny.spared)) visit(joinPersons(person, spared))
-    }
-  }
 
   const denials = (rules: readonly Rule[]) => [anybody, ...list(rules, 'deny', true)]
   const [deniedBefore, deniedAfter] = [denials(before), denials(after)]
@@ -85,7 +64,103 @@ export const listOutcomes = (
     combine(old)
     for (const now of list(after, 'allow', false)) combine(joinPersons(old, now))
   }
-  return { outcomes: [...found.values()], isWhole: found.size < maxPersons }
+  return listFound()
+}
+
+/** Somebody who may, but for those who are something else as well. */
+export interface Allowed {
+  readonly outcome: Outcome
+  readonly after: AllowRule
+  readonly unless: readonly Person[]
+}
+
+/** How many are looked at who are spared by one rule and refused by the next, and so on. */
+const maxSpared = 500
+
+/**
+ * Everybody whom the rules after allow: whom a rule that allows names, but for whom a rule that denies
+ * refuses as well; those of them whom that rule spares; and so on, for one who is spared by one rule may
+ * be refused by the next.
+ */
+export const listDecided = (
+  situation: Situation,
+  people: People,
+): { readonly allowed: readonly Allowed[]; readonly isWhole: boolean } => {
+  const { login, after } = situation
+  const { visit, look, found, list } = createVisits(situation, people)
+  const listAll = (kind: Rule['kind']) =>
+    after.filter((rule) => rule.kind === kind).flatMap((rule) => listNamed(rule, login, people))
+  const denied = listAll('deny')
+  for (const person of listAll('allow')) visit(person)
+  const most = found.length * (1 + 2 * denied.length) + maxSpared
+  let isCut = false
+  const allowed: Allowed[] = []
+  // Those that are found on the way have their turn too.
+  for (const outcome of found) {
+    if (outcome.after === undefined) continue
+    const unless: Person[] = []
+    for (const one of denied) {
+      const both = joinPersons(outcome.person, one)
+      if (both === undefined || look(both).after !== undefined) continue
+      unless.push(both)
+      if (found.length < most) visit(both)
+      else isCut = true
+    }
+    allowed.push({ outcome, after: outcome.after, unless })
+  }
+  return { allowed, isWhole: list().isWhole && !isCut }
+}
+
+export interface Outcomes {
+  readonly outcomes: readonly Outcome[]
+  /** False where there were too many to look at. */
+  readonly isWhole: boolean
+}
+
+/** Decides for people, one by one, and finds those whom the rules that would deny it spare. */
+const createVisits = ({ login, before, after }: Situation, people: People) => {
+  const known = new Map<string, Outcome>()
+  const visited = new Set<Outcome>()
+  const found: Outcome[] = []
+  const denies = [...before, ...after].filter((rule) => rule.kind === 'deny')
+
+  const look = (person: Person): Outcome => {
+    const key = formatPerson(person)
+    const old = known.get(key)
+    if (old !== undefined) return old
+    const { identity, memberships } = createExample(person)
+    const isNamed = createNaming(identity, memberships)
+    const decide = (rules: readonly Rule[]): AllowRule | undefined => {
+      for (const rule of rules) {
+        if (!rule.isLogin(login, identity) || !isNamed(rule.who)) continue
+        if (rule.kind === 'allow') return rule
+        if (!isNamed(rule.except)) return undefined
+      }
+      return undefined
+    }
+    const outcome = { person, before: decide(before), after: decide(after) }
+    known.set(key, outcome)
+    return outcome
+  }
+  const visit = (person: Person | undefined): void => {
+    if (person === undefined || found.length >= maxPersons) return
+    const outcome = look(person)
+    if (visited.has(outcome)) return
+    visited.add(outcome)
+    found.push(outcome)
+    const { identity, memberships } = createExample(person)
+    const isNamed = createNaming(identity, memberships)
+    for (const deny of denies) {
+      if (!isNamed(deny.who) || isNamed(deny.except)) continue
+      for (const spared of people.list(deny.spared)) visit(joinPersons(person, spared))
+    }
+  }
+  return {
+    visit,
+    look,
+    found: found as readonly Outcome[],
+    list: (): Outcomes => ({ outcomes: found, isWhole: found.length < maxPersons }),
+  }
 }
 
 /** Whom a rule names for a login; by a claim, those whose claim it is. */

@@ -2,9 +2,9 @@ import { listEntries } from './diff.ts'
 import { createDescriber, type Spot } from './diff-words.ts'
 import { findNear } from './explain.ts'
 import type { ConditionKey, Policy, Rule, RuleRef } from './index.ts'
-import { dropCovered, listOutcomes, type Outcome } from './outcomes.ts'
+import { type Allowed, dropCovered, listDecided } from './outcomes.ts'
 import type { PolicyResult } from './parse.ts'
-import { isAlso } from './people.ts'
+import { isAlso, joinPersons } from './people.ts'
 import type { AllowRule, Requirement } from './rule.ts'
 import { listPlacesAt, type Places } from './situations.ts'
 import { createPeople, type People } from './who-people.ts'
@@ -41,44 +41,43 @@ export const findHolding = (loaded: Loaded, host: string, login: string): Holdin
   const people = createPeople(listEntries(loaded))
   let isWhole = true
   const spots = places.places.flatMap(({ situation, ...place }) => {
-    const listed = listOutcomes(situation, () => true, people)
+    const listed = listDecided(situation, people)
     isWhole &&= listed.isWhole
-    return listAllowed(listed.outcomes).map((one) => ({ ...one, ...place }))
+    return dropTold(listed.allowed).map((one) => ({ ...one, ...place }))
   })
   return { places, people, spots, isWhole }
 }
 
-/**
- * Those who may, without those who are told with more people already: but for whom an exception
- * from an exception lets in again, who are told by themselves.
- */
-const listAllowed = (outcomes: readonly Outcome[]) => {
-  const refused = outcomes.filter(({ after }) => after === undefined)
-  const allowed = outcomes.flatMap((outcome) => {
-    const { person, after } = outcome
-    if (after === undefined) return []
-    const unless = refused.map((one) => one.person).filter((other) => isAlso(other, person))
-    return [{ person, unless, outcome, rule: after.ref.name, after: after.ref }]
-  })
-  return allowed
-    .filter(
-      ({ person, rule }, at) =>
-        !allowed.some(
+/** Those who may, without those who are told with more people already. */
+const dropTold = (allowed: readonly Allowed[]) =>
+  [...Map.groupBy(allowed, ({ after }) => after.ref.name).values()].flatMap((list) => {
+    const groups = list.map(({ outcome, after, unless }) => ({
+      outcome,
+      person: outcome.person,
+      unless: dropCovered(unless.map((person) => ({ person }))).map(({ person }) => person),
+      change: { kind: 'gain', direction: 'wider', after: after.ref } as const,
+    }))
+    return groups.filter(
+      (one, at) =>
+        !groups.some(
           (other, otherAt) =>
             otherAt !== at &&
-            other.rule === rule &&
-            isAlso(person, other.person) &&
-            !other.unless.some((one) => isAlso(person, one)) &&
-            (otherAt < at || !isAlso(other.person, person)),
+            isWithin(one, other) &&
+            (otherAt < at || !isAlso(other.person, one.person)),
         ),
     )
-    .map(({ person, unless, outcome, after }) => ({
-      person,
-      unless: dropCovered(unless.map((one) => ({ person: one }))).map((one) => one.person),
-      outcome,
-      change: { kind: 'gain', direction: 'wider', after } as const,
-    }))
-}
+  })
+
+/** People, but for those who are something else as well. */
+type Group = Pick<Spot, 'person' | 'unless'>
+
+/** Whether everybody of the one is of the other too: also whoever the other leaves out, if they can be both. */
+const isWithin = (one: Group, other: Group): boolean =>
+  isAlso(one.person, other.person) &&
+  other.unless.every((out) => {
+    const both = joinPersons(one.person, out)
+    return both === undefined || one.unless.some((person) => isAlso(both, person))
+  })
 
 /** The same in words. */
 export const listHolders = (

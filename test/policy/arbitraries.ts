@@ -121,7 +121,8 @@ const deny = fc
     ...more,
   }))
 
-const withNames = (rules: readonly object[]): NaiveMap => ({
+/** A policy of these rules, by its name each, with what they may refer to. */
+export const withNames = (rules: readonly object[]): NaiveMap => ({
   identities: { crew: [{ github: { team: 'acme/crew' } }, { oidc: { issuer, groups: ['crew'] } }] },
   hostGroups: { fleet: ['db-1', 'web-2'] },
   hosts: [
