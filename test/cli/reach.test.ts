@@ -34,9 +34,13 @@ describe('the blast radius', () => {
     writeFiles(cwd, { 'policies/first.yaml': policy })
     const log = await createLog({ store: await openStore(join(cwd, 'data/postern.db')) })
     await log.append(startEntry)
-    const { certificate, identity } = allowEntry(2)
+    const { identity, ...first } = allowEntry(2)
+    // Long over, whatever day it is.
+    const over = { validAfter: '2020-01-01T09:59:00Z', validBefore: '2020-01-01T10:05:00Z' }
+    const certificate = { ...first.certificate, ...over }
+    const ended = (n: number) => ({ ...allowEntry(n).certificate, ...over })
     const twin = { ...identity, issuer: 'https://other.example.com' }
-    await log.append(allowEntry(2))
+    await log.append(allowEntry(2, { certificate }))
     await log.append(
       allowEntry(3, {
         identity,
@@ -44,8 +48,15 @@ describe('the blast radius', () => {
         certificate: { ...certificate, serial: '77', validAfter: now, validBefore: until },
       }),
     )
-    await log.append(allowEntry(4, { identity: { ...twin, subject: 'u-4', name: 'sam' } }))
-    await log.append(allowEntry(5, { identity: { ...identity, subject: 'u-4', name: 'zoe' } }))
+    await log.append(
+      allowEntry(4, { identity: { ...twin, subject: 'u-4', name: 'sam' }, certificate: ended(4) }),
+    )
+    await log.append(
+      allowEntry(5, {
+        identity: { ...identity, subject: 'u-4', name: 'zoe' },
+        certificate: ended(5),
+      }),
+    )
     await log.close()
   })
 
