@@ -120,7 +120,7 @@ export const run = async (argv: readonly string[], io: Io): Promise<number> => {
     await output.settle()
     return exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return describeUsage(error, output)
+    if (error instanceof CommanderError) return describeUsage(error, output, argv)
     output.error(error)
     return error instanceof AppError ? exitOf(error.code) : 1
   }
@@ -204,7 +204,7 @@ const addExamples = (target: Commander, examples: readonly string[]): void => {
 }
 
 /** Commander has thrown for help and version as well, after printing them. */
-const describeUsage = (error: CommanderError, output: Output): number => {
+const describeUsage = (error: CommanderError, output: Output, argv: readonly string[]): number => {
   if (error.exitCode === 0) return 0
   // A command or group alone: its help has been printed in place of a result.
   if (error.code === 'commander.help') return exitOf('usage')
@@ -212,10 +212,19 @@ const describeUsage = (error: CommanderError, output: Output): number => {
   const nearest = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? '')?.[1]
   output.error(
     new AppError('usage', `${message.replace(/\.$/, '')}.`, {
-      hint: nearest === undefined ? 'postern --help' : `did you mean ${nearest}?`,
+      hint:
+        nearest === undefined
+          ? `postern ${findCommandName(argv)}--help`
+          : `did you mean ${nearest}?`,
     }),
   )
   return exitOf('usage')
+}
+
+/** The command whose name the words begin with, and a space; nothing where none is. */
+const findCommandName = (argv: readonly string[]): string => {
+  const found = commands.find(({ name }) => name.split(' ').every((word, at) => argv[at] === word))
+  return found === undefined ? '' : `${found.name} `
 }
 
 /** From package.json, which stands two levels up from here in src as in dist. */

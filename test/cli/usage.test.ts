@@ -58,27 +58,27 @@ describe('the command line', () => {
     [['entirely', 'other'], "unknown command 'entirely'.", 'postern --help'],
     [['audit', 'list', '--limt', '3'], "unknown option '--limt'.", 'did you mean --limit?'],
     [['serve', '--confg', 'x'], "unknown option '--confg'.", 'did you mean --config?'],
-    [['serve', '--config'], "option '--config <file>' argument missing.", 'postern --help'],
-    [['audit', 'show'], "missing required argument 'entry'.", 'postern --help'],
+    [['serve', '--config'], "option '--config <file>' argument missing.", 'postern serve --help'],
+    [['audit', 'show'], "missing required argument 'entry'.", 'postern audit show --help'],
     [
       ['serve', 'now'],
       "too many arguments for 'serve'. Expected 0 arguments but got 1: now.",
-      'postern --help',
+      'postern serve --help',
     ],
     [
       ['audit', 'list', '--limit', '0'],
       "option '--limit <number>' argument '0' is invalid. Write a number from 1 to 1000.",
-      'postern --help',
+      'postern audit list --help',
     ],
     [
       ['audit', 'list', '--type', 'denied'],
       "option '--type <type>' argument 'denied' is invalid. Write one of allow, deny, error, refusals, start, policy, policy-error, freeze, unfreeze, revoke, unrevoke, rollback, ca-key, read.",
-      'postern --help',
+      'postern audit list --help',
     ],
     [
       ['audit', 'list', '--since', 'yesterday'],
       "option '--since <time>' argument 'yesterday' is invalid. Write a duration as 24h, or a time as 2026-11-22T10:00:00Z.",
-      'postern --help',
+      'postern audit list --help',
     ],
     [['serve\u001b[2K'], "unknown command 'serve\\u{1b}[2K'.", 'postern --help'],
   ])('refuses %j with exit 2 and the nearest', async (argv, message, hint) => {

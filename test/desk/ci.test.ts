@@ -1,13 +1,16 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { loadPolicy } from '../../src/policy/load.ts'
+import { useDirectories } from '../fakes/directory.ts'
 import { answerJson, type LoopbackServer, serve } from '../fakes/http.ts'
 import { ownLogin } from '../ssh/client.ts'
 import type { Sshd } from '../ssh/sshd.ts'
 import { createHome, hostName, run, startHost, startService, writeSshConfig } from './desk.ts'
 
+const createDirectory = useDirectories()
 const home = createHome()
 const target = `${ownLogin}@${hostName}`
 let service: Awaited<ReturnType<typeof startService>>
@@ -114,6 +117,30 @@ describe('postern ssh in a job', () => {
     })
     expect(existsSync(join(home.dir, 'x'))).toBe(false)
   })
+})
+
+test('the rule for jobs in the README loads, and names the one repository and branch', async () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const who = /`(who: \[\{ oidc: .* repository_id: .*\])`/.exec(readme)?.[1]?.replace('…', '123456')
+  const dir = createDirectory()
+  const list = (id: string, ref: string, expected: string) => `
+  - name: ${id} ${ref}
+    who: { oidc: { issuer: https://token.actions.githubusercontent.com, subject: job, claims: { repository_id: "${id}", ref: ${ref} } } }
+    ask: { host: runner-17.example.com, login: runner }
+    expect: ${expected}`
+  writeFileSync(
+    join(dir, 'jobs.yaml'),
+    `rules:
+  - name: jobs
+    ${who}
+    hosts: ["runner-*.example.com"]
+    logins: [runner]
+    ttl: 10m
+tests:${list('123456', 'refs/heads/main', '{ allow: jobs }')}${list('123457', 'refs/heads/main', 'deny')}${list('123456', 'refs/heads/other', 'deny')}
+`,
+  )
+  // What does not do as its tests say is not loaded.
+  expect(await loadPolicy(dir)).toMatchObject({ ok: true, policy: { rules: [{ kind: 'allow' }] } })
 })
 
 describe('the GitHub Action', () => {

@@ -58,7 +58,7 @@ describe('what builds on ssh', () => {
     expect(await countAsks()).toBe(before)
   })
 
-  test('ssh forwards no agent there, whatever is said further down', async () => {
+  test('ssh forwards no agent there, whatever is said further down (ATTACKS 307)', async () => {
     writeFileSync(`${config}-a`, `${readFileSync(config, 'utf8')}Host *\n    ForwardAgent yes\n`)
     const { code, stdout } = await run(home, 'ssh', ['-F', `${config}-a`, target, 'env'])
     expect(code).toBe(0)
@@ -109,7 +109,7 @@ describe('what builds on ssh', () => {
 })
 
 describe('a name that somebody else chose', () => {
-  // A git submodule's URL may hold any of them; OpenSSH before 9.6 hands them to the shell (ATTACKS 231).
+  // A git submodule's URL may hold any of them; OpenSSH before 9.6 hands them to the shell (ATTACKS 318, 319).
   const touch = (name: string) => join(home.dir, name)
   const hostile = (mark: string): readonly string[] => [
     `$(touch ${mark})`,

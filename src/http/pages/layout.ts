@@ -32,7 +32,7 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; color: var(--soft); white-space: nowrap }
 .soft { color: var(--soft) }
-.method { display: inline-block; min-width: 3.6em; font: 600 .8em ui-monospace, monospace; color: var(--soft) }
+.method { display: inline-block; min-width: 4.2em; font: 600 .8em ui-monospace, monospace; color: var(--soft) }
 @media (max-width: 52rem) {
   .frame { display: block }
   nav { position: static; height: auto; border-right: 0; border-bottom: 1px solid var(--line) }
