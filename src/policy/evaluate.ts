@@ -83,12 +83,14 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
 
     createExaminer(question) {
       const facts = createFacts(question)
-      return (rule) => [
+      return (rule, part) => [
         ...rule.selectors.map((clause) => look(clause, 'selects', facts)),
-        ...(rule.kind === 'deny' ? [] : rule.requirements).map((requirement) => ({
-          ...look(requirement, 'requires', facts),
-          ...describeMiss(requirement, facts),
-        })),
+        ...(rule.kind === 'deny' || part === 'selects' ? [] : rule.requirements).map(
+          (requirement) => ({
+            ...look(requirement, 'requires', facts),
+            ...describeMiss(requirement, facts),
+          }),
+        ),
       ]
     },
 
@@ -111,8 +113,13 @@ const look = (clause: Clause, part: Condition['part'], facts: Facts): Condition 
   key: clause.key,
   part,
   isMet: clause.isMet(facts),
-  wanted: clause.describe(),
-  seen: clause.see(facts),
+  // Words are made for those who read them: of hundreds of rules few come near.
+  get wanted() {
+    return clause.describe()
+  },
+  get seen() {
+    return clause.see(facts)
+  },
 })
 
 const describeMiss = (requirement: Requirement, facts: Facts) => {

@@ -35,6 +35,8 @@ export interface Explanation {
 export const formatRule = ({ name, file, line }: RuleRef): string =>
   `rule ${name} (${file}:${line})`
 
+type Examine = ReturnType<Policy['createExaminer']>
+
 const isMissed = ({ part, isMet }: Condition): boolean => part === 'selects' && !isMet
 
 /**
@@ -43,23 +45,27 @@ const isMissed = ({ part, isMet }: Condition): boolean => part === 'selects' && 
  */
 export const explain = (policy: Policy, question: Question): Explanation => {
   const decision = policy.evaluate(question)
-  const trace = createTracer(policy, question, decision)
-  const near = trace(findNear(policy)(question.ask.host))
+  const examine = policy.createExaminer(question)
+  const trace = createTracer(examine, decision)
+  const named = findNear(policy)(question.ask.host)
+  const near = trace(named)
   return {
     decision,
     near,
     get rules() {
       return trace(policy.rules)
     },
-    advice: listAdvice(decision, near, () => trace(policy.rules.slice(0, maxLooked))),
+    advice: listAdvice(decision, near, () =>
+      listNearest([...new Set([...policy.rules.slice(0, maxLooked), ...named])], examine),
+    ),
     ...(decision.kind === 'allow' ? { certificate: createPreview(decision.grant, question) } : {}),
   }
 }
 
 /** Traces rules that are given in the order in which they are read. */
-const createTracer = (policy: Policy, question: Question, decision: Decision) => {
-  const examine = policy.createExaminer(question)
-  return (rules: readonly Rule[]): readonly RuleTrace[] => {
+const createTracer =
+  (examine: Examine, decision: Decision) =>
+  (rules: readonly Rule[]): readonly RuleTrace[] => {
     let isDecided = false
     return rules.map((rule) => {
       const decides = decision.rule !== undefined && rule.ref.name === decision.rule.name
@@ -77,7 +83,6 @@ const createTracer = (policy: Policy, question: Question, decision: Decision) =>
       }
     })
   }
-}
 
 const finders = new WeakMap<Policy, (host: string) => readonly Rule[]>()
 
@@ -113,10 +118,10 @@ const createPreview = (grant: Grant, { identity, at }: Question): Preview => {
 const listAdvice = (
   decision: Decision,
   near: readonly RuleTrace[],
-  listOthers: () => readonly RuleTrace[],
+  listClosest: () => readonly string[],
 ): readonly string[] => {
   const deciding = near.find(({ outcome }) => outcome === 'decides')
-  if (deciding === undefined) return listNearest(near, listOthers())
+  if (deciding === undefined) return listClosest()
   if (deciding.kind === 'deny') return listWaysPast(deciding)
   if (decision.kind === 'deny') {
     return deciding.conditions.flatMap(({ reason }) => (reason === undefined ? [] : [reason]))
@@ -162,17 +167,13 @@ const maxNearest = 5
 const maxLooked = 300
 
 /**
- * The allow rules that want the least, nearest first: of those that name the host, and of the first
- * hundred whatever they name.
+ * The allow rules that want the least: of those that name the host, and of the first few hundred
+ * whatever they name.
  */
-const listNearest = (
-  near: readonly RuleTrace[],
-  others: readonly RuleTrace[],
-): readonly string[] => {
-  const looked = new Map([...others, ...near].map((trace) => [trace.rule.name, trace]))
-  const missing = [...looked.values()]
+const listNearest = (rules: readonly Rule[], examine: Examine): readonly string[] => {
+  const missing = rules
     .filter(({ kind }) => kind === 'allow')
-    .map(({ rule, conditions }) => ({ rule, missed: conditions.filter(isMissed) }))
+    .map((rule) => ({ rule: rule.ref, missed: examine(rule, 'selects').filter(isMissed) }))
   if (missing.length === 0) return ['No rule that allows anything names this host.']
   const least = Math.min(...missing.map(({ missed }) => missed.length))
   // Nothing in common but one of three or four things is near to nobody's ask.

@@ -157,8 +157,11 @@ export interface Policy {
   listQuestions(identity: Identity, ask: Ask, at: Date): readonly MembershipQuestion[]
   /** Decides. Pure: no clock, no input or output. */
   evaluate(question: Question): Decision
-  /** Says of each rule which of its conditions hold: the same conditions that `evaluate` decides by. */
-  createExaminer(question: Question): (rule: Rule) => readonly Condition[]
+  /**
+   * Says of each rule which of its conditions hold: the same conditions that `evaluate` decides by; with
+   * `selects`, only of those that say which asks it speaks about.
+   */
+  createExaminer(question: Question): (rule: Rule, part?: 'selects') => readonly Condition[]
   /** What must be asked of GitHub before `findRoles` can answer. */
   listRoleQuestions(identity: Identity): readonly MembershipQuestion[]
   /** The roles that name this person; none where no file says so. */

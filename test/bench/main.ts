@@ -5,6 +5,7 @@
  *   npm run bench -- [--seconds 10] [--connections 1,16,64] [--json]
  *   npm run bench -- --growth [--entries 1000000] [--seconds 5] [--rounds 3] [--only log,rules,issuers] [--json]
  *   npm run bench -- --policy [--json]
+ *   npm run bench -- --replay [--asks 100000] [--json]
  *   npm run bench -- --krl [--json]
  *   npm run bench -- --client [--commands 200] [--bytes 100000000] [--json]
  *   npm run bench -- --desk [--rounds 20] [--json]
@@ -27,6 +28,7 @@ import { measureKrl, measureRefusal } from './krl.ts'
 import { type Load, measureLoad, measureRate } from './load.ts'
 import { measurePolicy } from './policy.ts'
 import { measurePolls } from './polls.ts'
+import { measureReplay } from './replay.ts'
 import { createSite, startService } from './service.ts'
 import {
   formatClient,
@@ -37,6 +39,7 @@ import {
   formatKrl,
   formatLoads,
   formatPolicy,
+  formatReplay,
   type NamedLoad,
 } from './table.ts'
 import { type Adapter, readProcess, type Target } from './target.ts'
@@ -48,6 +51,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     growth: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
+    replay: { type: 'boolean', default: false },
+    asks: { type: 'string', default: '100000' },
     krl: { type: 'boolean', default: false },
     client: { type: 'boolean', default: false },
     commands: { type: 'string', default: '200' },
@@ -66,9 +71,13 @@ const { values } = parseArgs({
 })
 const seconds = Number(values.seconds ?? (values.growth ? 5 : 10))
 const connections = values.connections.split(',').map(Number)
-const [entries, rounds] = [Number(values.entries), Number(values.rounds)]
+const [entries, rounds, asks] = [values.entries, values.rounds, values.asks].map(Number) as [
+  number,
+  number,
+  number,
+]
 const isWhole = (value: number) => Number.isInteger(value) && value > 0
-if (!(seconds > 0) || ![...connections, entries, rounds].every(isWhole)) {
+if (!(seconds > 0) || ![...connections, entries, rounds, asks].every(isWhole)) {
   process.stderr.write('usage: the head of test/bench/main.ts lists the options\n')
   process.exit(2)
 }
@@ -107,6 +116,10 @@ if (values.client) {
 } else if (values.policy) {
   const policy = measurePolicy()
   print({ node: process.version, policy }, formatPolicy(policy))
+} else if (values.replay) {
+  say(`a log of ${asks} certificates, replayed three times by each of three policies …`)
+  const replays = await measureReplay(asks)
+  print({ node: process.version, replays }, formatReplay(replays))
 } else if (values.krl) {
   const krl = measureKrl()
   const intervalMillis = 5000

@@ -5,6 +5,7 @@ import type { Found, Growth } from './growth.ts'
 import type { KrlFigures } from './krl.ts'
 import type { Load } from './load.ts'
 import type { PolicyFigures } from './policy.ts'
+import type { ReplayFigures } from './replay.ts'
 
 /** Rows under their titles, aligned to the right but for the first column. */
 const align = (titles: readonly string[], rows: readonly (readonly string[])[]): string => {
@@ -107,7 +108,16 @@ export const formatKrl = (figures: readonly KrlFigures[]): string =>
 
 export const formatPolicy = (figures: readonly PolicyFigures[]): string =>
   align(
-    ['rules', 'load ms', 'check ms', 'decide p50', 'p99 ms', 'explain p50', 'p99 ms', 'diff ms'],
+    [
+      'rules',
+      'load CPU ms',
+      'check CPU ms',
+      'decide p50',
+      'p99 ms',
+      'explain p50',
+      'p99 ms',
+      'diff CPU ms',
+    ],
     figures.map((row) => [
       String(row.rules),
       number(row.loadMillis),
@@ -117,6 +127,18 @@ export const formatPolicy = (figures: readonly PolicyFigures[]): string =>
       number(row.explainP50Millis, 2),
       number(row.explainP99Millis, 2),
       number(row.diffMillis),
+    ]),
+  )
+
+export const formatReplay = (figures: readonly ReplayFigures[]): string =>
+  align(
+    ['policy replay', 'asks', 'refused', 'ms', 'CPU ms'],
+    figures.map(({ what, asks, refused, millis, cpuMillis }) => [
+      what,
+      String(asks),
+      String(refused),
+      number(millis),
+      number(cpuMillis),
     ]),
   )
 
