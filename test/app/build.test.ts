@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, expect, test } from 'vitest'
+import { schemas } from '../../src/app/schemas.ts'
 import { startOidcIssuer } from '../fakes/oidc.ts'
 
 /** What `npm run build` makes of these sources, as a package that somebody has installed. */
@@ -70,6 +71,17 @@ identity: { oidc: [{ issuer: "${issuer.issuer}", audience: postern }] }
     child.kill('SIGTERM')
     await ended
     await issuer.close()
+  }
+})
+
+test('the JSON Schemas are in the package, as the service serves them', () => {
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly files: readonly string[]
+  }
+  expect(files).toEqual(expect.arrayContaining(['dist', 'policies']))
+  for (const [name, create] of Object.entries(schemas)) {
+    const text = readFileSync(join(out, `dist/schemas/${name}.json`), 'utf8')
+    expect(JSON.parse(text)).toEqual(create())
   }
 })
 
