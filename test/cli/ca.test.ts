@@ -81,7 +81,11 @@ test('a key of the ssh-agent takes the place of one in a file, step by step, by 
   const refused = { code: 1, stdout: '', stderr: expect.stringContaining('needs the role admin') }
   expect(await runAs('sam', url, 'next', '--agent', fingerprint)).toMatchObject(refused)
   const absent = `SHA256:${'A'.repeat(43)}`
-  expect(await runAs('maya', url, 'next', '--agent', absent)).toMatchObject({ code: 1, stdout: '' })
+  expect(await runAs('maya', url, 'next', '--agent', absent)).toMatchObject({
+    code: 78,
+    stdout: '',
+    stderr: expect.stringContaining('error: The ssh-agent does not hold the CA key.\n'),
+  })
   expect(await runCli(['ca', 'next', '--agent', 'agent_ca'], { cwd })).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('Write it as ssh-add -l prints it: SHA256:…'),
@@ -124,13 +128,17 @@ test('a key of the ssh-agent takes the place of one in a file, step by step, by 
   })
   expect(await runAs('maya', second.url, 'remove')).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/^error: The key has a certificate that is alive until \S+Z\. /),
+    stderr: expect.stringMatching(
+      /^error: The key has 2 certificates alive, of 1 person, the last until \S+Z\. /,
+    ),
   })
   const removed = await runAs('maya', second.url, 'remove', '--force', '--json')
   expect(JSON.parse(removed.stdout)).toMatchObject({
     fingerprint: old,
     state: 'removed',
-    breaks: [expect.stringMatching(/^The key has a certificate that is alive until /)],
+    breaks: [
+      expect.stringMatching(/^The key has 2 certificates alive, of 1 person, the last until /),
+    ],
   })
   expect(await findSigner(second.url)).toBe(fingerprint)
   expect(await listKeys()).toEqual([
