@@ -1,13 +1,11 @@
-import { AppError, type Code, codes } from '../errors.ts'
-import { isLoopbackHost } from '../lib/address.ts'
+import { createApi, noPostern } from '../client/api.ts'
+import { AppError, type Code } from '../errors.ts'
 import type { Fetch } from '../lib/fetch.ts'
 
 /** A request to a service's API. */
 export interface ServiceRequest {
-  readonly method?: 'GET' | 'POST'
   readonly path: string
   readonly bearer?: string
-  readonly body?: unknown
   readonly timeoutMs: number
 }
 
@@ -21,62 +19,38 @@ export interface Service {
 
 const maxBytes = 8 * 1024 * 1024
 
-/** The service at an origin (`parseServiceUrl`). No redirect is followed: it would take the token along. */
-export const createService = (url: string, send: Fetch): Service => {
-  const exchange = async (request: ServiceRequest) => {
-    const { method = 'GET', path, bearer, body, timeoutMs } = request
+/** The service at an origin (`parseServiceUrl`), asked by the SDK's own way, and spoken of as at a desk. */
+export const createService = (url: string, fetch: Fetch): Service => {
+  const api = createApi(url, fetch)
+  const read = async ({ timeoutMs, ...request }: ServiceRequest): Promise<string> => {
     try {
-      const response = await send(`${url}${path}`, {
-        method,
-        redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMs),
-        headers: {
-          ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      return { ok: response.ok, status: response.status, text: await readBounded(response) }
+      const signal = AbortSignal.timeout(timeoutMs)
+      return (await api.send({ ...request, maxBytes, signal })).text
     } catch (cause) {
-      throw new AppError('not_running', `No service answers at ${url}.`, {
-        hint: 'check the address, and the network; a key of your own still works: ssh -i KEY',
-        cause,
-      })
+      if (!(cause instanceof AppError)) {
+        const hint = hints.not_running
+        throw new AppError('not_running', `No service answers at ${url}.`, { hint, cause })
+      }
+      const hint = hintFor(cause.code) ?? cause.hint
+      throw new AppError(cause.code, cause.message, hint === undefined ? {} : { hint, cause })
     }
-  }
-  const read = async (request: ServiceRequest): Promise<string> => {
-    const { ok, status, text } = await exchange(request)
-    if (ok) return text
-    const { code, detail } = parseMembers(text) ?? {}
-    if (typeof code !== 'string' || !Object.hasOwn(codes, code) || typeof detail !== 'string') {
-      throw noPostern(url, status)
-    }
-    const hint = hintFor(code as Code)
-    throw new AppError(code as Code, detail, hint === undefined ? {} : { hint })
   }
   return Object.freeze({
     read,
     async send(request: ServiceRequest) {
       const members = parseMembers(await read(request))
-      if (members === undefined) throw noPostern(url, 200)
+      if (members === undefined) throw noPostern(200)
       return members
     },
   })
 }
 
-/** The origin of a service; undefined for what a token may not be sent to. */
-export const parseServiceUrl = (text: string): string | undefined => {
-  const url = URL.parse(text)
-  if (url === null || url.href !== `${url.origin}/`) return undefined
-  const isSafe =
-    url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
-  return isSafe ? url.origin : undefined
-}
-
 /** What to do at a desk about a refusal; undefined where nothing more is known here. */
-export const hintFor = (code: Code): string | undefined => hints[code]
+export const hintFor = (code: Code): string | undefined =>
+  Object.hasOwn(hints, code) ? hints[code as keyof typeof hints] : undefined
 
-const hints: { readonly [code in Code]?: string } = {
+const hints = {
+  not_running: 'check the address, and the network; a key of your own still works: ssh -i KEY',
   authentication_required: 'log in: postern login',
   invalid_token: 'log in again: postern login',
   token_expired: 'log in again: postern login',
@@ -84,23 +58,7 @@ const hints: { readonly [code in Code]?: string } = {
   mfa_required: 'log in again with a second factor: postern login',
   reason_required: 'say why: postern ssh --reason "…" LOGIN@HOST',
   policy_denied: 'postern whoami says who you are; an admin sees why with: postern policy explain',
-}
-
-const noPostern = (url: string, status: number): AppError =>
-  new AppError('not_running', `What answers at ${url} (${status}) is no postern.`, {
-    hint: 'name the origin of the service itself, as in its publicUrl',
-  })
-
-const readBounded = async (response: Response): Promise<string> => {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of response.body ?? []) {
-    length += part.byteLength
-    if (length > maxBytes) throw new Error('the answer is larger than 8 MiB')
-    parts.push(part)
-  }
-  return Buffer.concat(parts).toString('utf8')
-}
+} as const satisfies { readonly [code in Code]?: string }
 
 /** The members of a JSON object; undefined for any other text. */
 export const parseMembers = (text: string): Readonly<Record<string, unknown>> | undefined => {

@@ -50,8 +50,11 @@ const since: Readonly<Record<string, number>> = {
   'node:crypto randomFillSync': 7.1,
   'node:crypto sign': 12,
   'node:crypto verify': 12,
+  'node:net BlockList': 15,
   'node:net connect': 0.1,
   'node:net isIP': 0.3,
+  'node:net isIPv4': 0.3,
+  'node:net isIPv6': 0.3,
   'node:timers/promises setTimeout': 15,
 }
 

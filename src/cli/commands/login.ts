@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { parseServiceUrl } from '../../client/api.ts'
 import { findBearer } from '../../desk/bearer.ts'
 import { askAgent, askStartedAgent, toError } from '../../desk/control.ts'
 import { takeLock } from '../../desk/lock.ts'
@@ -11,7 +12,7 @@ import {
   pickFlow,
 } from '../../desk/login/index.ts'
 import { type Env, findPlaces, openDirectory, type Places } from '../../desk/places.ts'
-import { createService, parseServiceUrl } from '../../desk/service.ts'
+import { createService } from '../../desk/service.ts'
 import { findSession, removeSession, type Session, saveSession } from '../../desk/session.ts'
 import { AppError } from '../../errors.ts'
 import { systemClock } from '../../lib/clock.ts'
