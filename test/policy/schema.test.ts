@@ -76,6 +76,30 @@ describe('the JSON Schema of a policy', () => {
     },
   )
 
+  test.each(Object.entries(examples))('is named by the first line of %s', (name, text) => {
+    const schema = name.endsWith('.test.yaml') ? 'policy-test' : 'policy'
+    const [first] = text.split('\n')
+    expect(first).toBe(`# yaml-language-server: $schema=../dist/schemas/${schema}.json`)
+  })
+
+  test('refuses the slips of an example that the policy refuses for their shape', () => {
+    const slips: readonly (readonly [string, string])[] = [
+      ['ttl: 10m', 'tll: 10m'],
+      ['hosts:', 'host:'],
+      ['logins: [deploy]', 'logins: []'],
+      ['days: [mon,', 'days: [monday,'],
+      ['repository_id: "123456"', 'repository_id: [[]]'],
+      ['outliveToken: true', 'outliveToken: yes please'],
+      ['expect: deny', 'expect: denied'],
+    ]
+    const text = examples['deploy.yaml'] ?? ''
+    for (const [right, wrong] of slips) {
+      const slipped = text.replace(right, wrong)
+      expect(slipped).not.toBe(text)
+      expect([wrong, check(slipped).length > 0, isValid(slipped)]).toEqual([wrong, true, false])
+    }
+  })
+
   const rule = { name: 'a', who: [{ github: { id: '1' } }], hosts: ['a'], logins: ['b'], ttl: '5m' }
   const withRule = (change: object) => JSON.stringify({ rules: [{ ...rule, ...change }] })
   test.each([
