@@ -17,7 +17,10 @@ export const ready: Command = {
   examples: ['postern ready web-1.example.com deploy', 'postern ready --ours web-1 deploy'],
   async run(context, host = '', { ours }, login = '', operands = []) {
     const [name, ...more] = operands.slice(2)
-    if (more.length > 0) throw new AppError('usage', 'These are too many names for one login.')
+    if (more.length > 0)
+      throw new AppError('usage', 'These are too many names for one login.', {
+        hint: 'postern ready --help',
+      })
     const given = { host, login, ours: ours === true, ...(name === undefined ? {} : { name }) }
     return (await makeReady(findPlaces(context.env), given)) ? 0 : 1
   },
