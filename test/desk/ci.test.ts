@@ -58,6 +58,10 @@ const ssh = (
   to = target,
 ) => home.postern(['ssh', ...place(), to, '--', ...args], env)
 
+/** The same in this process, which takes less time: what ssh says itself is not heard. */
+const sshHere = (args: readonly string[], env = variables) =>
+  home.here(['ssh', ...place(), target, '--', ...args], env)
+
 describe('postern ssh in a job', () => {
   test('of GitHub Actions shows an ID token made for the service, and leaves nothing behind', async () => {
     const outcome = await ssh(['id -un; exit 7'])
@@ -68,14 +72,14 @@ describe('postern ssh in a job', () => {
 
   test('of GitLab shows the ID token in POSTERN_ID_TOKEN', async () => {
     const env = { POSTERN_ID_TOKEN: await service.service.token(), POSTERN_URL: service.url }
-    expect(await ssh(['true'], env)).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await sshHere(['true'], env)).toEqual({ code: 0, stdout: '', stderr: '' })
   })
 
   test.each([
     ['the remote command’s own', ['exit 3'], 3],
     ['a signal there, as ssh says it', ['kill -TERM $$'], 255],
   ])('exits with %s', async (_what, args, code) => {
-    expect((await home.here(['ssh', ...place(), target, '--', ...args], variables)).code).toBe(code)
+    expect((await sshHere(args)).code).toBe(code)
   })
 
   test('exits with 255 where ssh cannot connect', async () => {
@@ -85,7 +89,7 @@ describe('postern ssh in a job', () => {
 
   test('exits with 254 where the policy says no', async () => {
     const env = { POSTERN_ID_TOKEN: await service.service.token('sam'), POSTERN_URL: service.url }
-    const { code, stderr } = await home.here(['ssh', ...place(), target, '--', 'true'], env)
+    const { code, stderr } = await sshHere(['true'], env)
     expect(code).toBe(254)
     expect(stderr).toContain('error: ')
     expect(stderr).toContain(
