@@ -15,7 +15,10 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { build } from '../../src/app.ts'
 import { runOffline } from '../../src/audit/offline.ts'
+import { loadConfig } from '../../src/config.ts'
+import { createLogger } from '../../src/lib/log.ts'
 import { createPublicKeyLine } from '../app.ts'
 import { runCli, startCli } from '../cli/run.ts'
 import { createService } from '../cli/service.ts'
@@ -36,14 +39,17 @@ const cli = async (...argv: string[]) => {
 }
 const pathOf = (name: string) => join(cwd, name)
 
-/** Runs the real service while `work` goes on, and answers what that does. */
-const serve = async <T>(work: (url: string) => Promise<T>, ...flags: string[]): Promise<T> => {
-  const { child, ended, firstLine } = startCli(['serve', ...flags], { cwd })
+/** Runs the whole service while `work` goes on, and answers what that does. */
+const serve = async <T>(
+  work: (url: string) => Promise<T>,
+  accepted: { readonly rollback?: boolean } = {},
+): Promise<T> => {
+  const { config } = await loadConfig({ cwd, env: {} })
+  const app = await build(config, { logger: createLogger('fatal') }, accepted)
   try {
-    return await work((await firstLine).replace('postern: ready on ', ''))
+    return await work((await app.listen()).url)
   } finally {
-    child.kill('SIGTERM')
-    expect((await ended).code).toBe(0)
+    await app.close()
   }
 }
 
@@ -127,7 +133,7 @@ describe('a backup', () => {
       /^error: The active CA key, SHA256:\S+, cannot be opened: .*\nhint: .*; where it is lost, name another key in ca\.userKey and start once with postern serve --accept-ca\n/m,
     )
     renameSync(pathOf('elsewhere'), pathOf('data/keys'))
-    await serve(ask, '--accept-rollback')
+    await serve(ask, { rollback: true })
   })
 
   test('overwrites nothing, and is not made of a log that does not verify', async () => {
@@ -177,7 +183,7 @@ describe('the runbook of a lost database', () => {
       ),
     })
 
-    await serve(ask, '--accept-rollback')
+    await serve(ask, { rollback: true })
     const { stdout } = await cli('audit', 'list', '--json')
     const entries = (JSON.parse(stdout) as Record<string, unknown>[]).toReversed()
     expect(entries.map(({ type }) => type)).toEqual([
@@ -207,7 +213,7 @@ describe('the runbook of a lost database', () => {
       if (name.startsWith('postern.db')) rmSync(pathOf(`data/${name}`))
     }
     expect((await startCli(['serve'], { cwd }).ended).stderr).toContain('The log ends at entry 0,')
-    await serve(ask, '--accept-rollback')
+    await serve(ask, { rollback: true })
     const { stdout } = await cli('audit', 'list', '--json')
     expect(JSON.parse(stdout)).toContainEqual(
       expect.objectContaining({ seq: 1, type: 'rollback', lost: { from: 1, to: 3 } }),
@@ -216,7 +222,7 @@ describe('the runbook of a lost database', () => {
 
   test('the flag alone accepts nothing where nothing is lost', async () => {
     await serve(ask)
-    await serve(ask, '--accept-rollback')
+    await serve(ask, { rollback: true })
     const { stdout } = await cli('audit', 'list', '--json')
     expect(stdout).not.toContain('rollback')
   })
