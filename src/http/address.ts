@@ -21,9 +21,10 @@ export const findClientAddress = (given: {
   readonly isTrusted: (address: string) => boolean
 }): string => {
   const peer = given.peer === undefined ? undefined : parseAddress(given.peer)
-  const isProxy = given.isUnix || (peer !== undefined && given.isTrusted(peer))
   let nearest = peer ?? (given.isUnix ? 'unix' : 'unknown')
-  if (!isProxy || given.forwardedFor === undefined) return nearest
+  if (given.forwardedFor === undefined) return nearest
+  const isProxy = given.isUnix || (peer !== undefined && given.isTrusted(peer))
+  if (!isProxy) return nearest
   for (const hop of given.forwardedFor.split(',').reverse()) {
     const address = parseHop(hop.trim())
     if (address === undefined) return nearest

@@ -25,6 +25,8 @@ export interface Facts {
   readonly address: string
   /** The path of the route, or `none`: a label with as many values as there are routes. */
   readonly route: string
+  /** When it began, in milliseconds that never step back. */
+  readonly startedAt: number
   /** The code of the problem it was answered with. */
   code?: Code
   caller?: Caller
@@ -38,3 +40,9 @@ export interface HttpEnv {
 
 export type HttpContext = Context<HttpEnv>
 export type Middleware = MiddlewareHandler<HttpEnv>
+
+/** One thought of the door: what it refuses, by throwing, and what it makes of the answer. */
+export interface Step {
+  before?(c: HttpContext): void
+  after?(c: HttpContext): void
+}

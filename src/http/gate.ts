@@ -2,8 +2,9 @@ import { AppError } from '../errors.ts'
 
 /** Counts the requests being worked on; closed, it lets no more in. */
 export interface Gate {
-  /** Lets one in and gives the function that lets it out. Codes: `stopping`, `overloaded`. */
-  enter(): () => void
+  /** Lets one in, who is to `leave` once. Codes: `stopping`, `overloaded`. */
+  enter(): void
+  leave(): void
   isClosed(): boolean
   close(): void
 }
@@ -25,9 +26,9 @@ export const createGate = (limit: number): Gate => {
         })
       }
       inside++
-      return () => {
-        inside--
-      }
+    },
+    leave() {
+      inside--
     },
     isClosed: () => closed,
     close() {

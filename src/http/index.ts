@@ -35,6 +35,7 @@ import {
   readPath,
   readTarget,
   recordRequest,
+  takeSteps,
 } from './middleware.ts'
 import { describeRoute, formatDocument } from './openapi.ts'
 import { createFindPath, formatPattern } from './paths.ts'
@@ -180,10 +181,21 @@ export const createHttp = (deps: HttpDeps): Http => {
     ...createSchemaRoutes(deps.schemas),
   ]
 
+  const answerError = (thrown: unknown, c: HttpContext): Response => {
+    const error = toAppError(thrown)
+    const { code, kind, detail, cause } = error
+    const hasReason = detail !== undefined || cause !== undefined
+    if (kind === 'internal' || (kind === 'unavailable' && hasReason)) {
+      logger.error({ id: c.get('facts').id, code, detail, ...describeCause(cause) }, 'failed')
+    }
+    return answerProblem(c, error)
+  }
+
   /** First listed is outermost. */
-  const chain = [
+  const steps = [
     identifyRequest({
       random: deps.random,
+      monotonic,
       listening,
       trustedProxies,
       findPath: createFindPath(table.map(({ path }) => path)),
@@ -196,7 +208,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     checkHost(listening, publicUrl),
     checkLength,
   ]
-  for (const middleware of chain) app.use(middleware)
+  app.use(takeSteps(steps, answerError))
 
   const limitIdentity = ({ identity }: Caller) => {
     const key = JSON.stringify([identity.issuer, identity.subject])
@@ -264,15 +276,7 @@ export const createHttp = (deps: HttpDeps): Http => {
     })
   })
 
-  app.onError((thrown, c) => {
-    const error = toAppError(thrown)
-    const { code, kind, detail, cause } = error
-    const hasReason = detail !== undefined || cause !== undefined
-    if (kind === 'internal' || (kind === 'unavailable' && hasReason)) {
-      logger.error({ id: c.get('facts').id, code, detail, ...describeCause(cause) }, 'failed')
-    }
-    return answerProblem(c, error)
-  })
+  app.onError(answerError)
 
   return Object.freeze({
     fetch: async (request: Request, bindings: Bindings = {}) =>

@@ -10,7 +10,7 @@ import { createId, type Random } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
 import { findClientAddress } from './address.ts'
 import { checkDeclaredLength } from './body.ts'
-import type { Bindings, HttpContext, Middleware } from './context.ts'
+import type { Bindings, HttpContext, Middleware, Step } from './context.ts'
 import type { Gate } from './gate.ts'
 import type { Limit } from './limits.ts'
 import type { Metrics } from './metrics.ts'
@@ -35,46 +35,69 @@ export const readTarget = (request: Request, bindings: Bindings | undefined): st
 export const readPath = (target: string): string =>
   target.startsWith('/') ? (target.split(/[?#]/, 1)[0] as string) : '/'
 
+/**
+ * The steps as one middleware, the first listed outermost: each lets the request pass or throws, and those
+ * it has passed see the answer on its way out, a refusal's too. (As a chain of middlewares each of them
+ * would cost every certificate a closure and two promises.)
+ */
+export const takeSteps =
+  (
+    steps: readonly Step[],
+    answerError: (thrown: unknown, c: HttpContext) => Response,
+  ): Middleware =>
+  async (c, next) => {
+    let passed = 0
+    try {
+      for (; passed < steps.length; passed++) steps[passed]?.before?.(c)
+      // What a handler throws is an answer when this resolves.
+      await next()
+    } catch (thrown) {
+      c.res = answerError(thrown, c)
+    }
+    for (; passed > 0; passed--) steps[passed - 1]?.after?.(c)
+  }
+
 /** Gives the request its id, its address and its route: all that later steps and lines name it by. */
 export const identifyRequest = (deps: {
   readonly random: Random
+  readonly monotonic: () => number
   readonly listening: Listening
   readonly trustedProxies: readonly Cidr[]
   /** The path of the route a request is for, as the route declares it. */
   readonly findPath: (path: string) => string | undefined
-}): Middleware => {
+}): Step => {
   const isTrusted = createAddressMatcher(deps.trustedProxies)
-  return async (c, next) => {
-    const address = findClientAddress({
-      peer: c.env.incoming?.socket.remoteAddress,
-      isUnix: deps.listening.kind === 'unix' || c.env.isLocal,
-      forwardedFor: c.env.isLocal ? undefined : c.req.header('x-forwarded-for'),
-      isTrusted,
-    })
-    const route = deps.findPath(c.req.path) ?? 'none'
-    c.set('facts', { id: createId('req', deps.random), address, route })
-    await next()
+  return {
+    before(c) {
+      const startedAt = deps.monotonic()
+      const address = findClientAddress({
+        peer: c.env.incoming?.socket.remoteAddress,
+        isUnix: deps.listening.kind === 'unix' || c.env.isLocal,
+        forwardedFor: c.env.isLocal ? undefined : c.req.header('x-forwarded-for'),
+        isTrusted,
+      })
+      const route = deps.findPath(c.req.path) ?? 'none'
+      c.set('facts', { id: createId('req', deps.random), address, route, startedAt })
+    },
   }
 }
 
 /** One line a request, and its figures. Never the query, a header or a body. */
-export const recordRequest =
-  (deps: {
-    readonly logger: Logger
-    readonly metrics: Metrics
-    readonly monotonic: () => number
-  }): Middleware =>
-  async (c, next) => {
-    const start = deps.monotonic()
-    await next()
-    const { id, address, route, code } = c.get('facts')
+export const recordRequest = (deps: {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly monotonic: () => number
+}): Step => ({
+  after(c) {
+    const { id, address, route, code, startedAt } = c.get('facts')
     const status = c.res.status
-    const millis = deps.monotonic() - start
+    const millis = deps.monotonic() - startedAt
     deps.metrics.countRequest({ route, status, code: code ?? 'ok', seconds: millis / 1000 })
     const level = status >= 500 ? 'warn' : probes.has(route) ? 'debug' : 'info'
     const line = { id, method: c.req.method, route, status, code, ms: Math.round(millis), address }
     deps.logger[level](line, 'request')
-  }
+  },
+})
 
 /**
  * Whether a request is held to no limit: probes, which tell nothing but health, and the admin socket,
@@ -83,32 +106,31 @@ export const recordRequest =
 const isExempt = (c: HttpContext): boolean => probes.has(c.req.path) || c.env.isLocal
 
 /** Refuses while the service stops, and where more requests are being worked on than it may hold. */
-export const holdGate =
-  (gate: Gate): Middleware =>
-  async (c, next) => {
-    if (isExempt(c)) return next()
-    const leave = gate.enter()
-    try {
-      await next()
-    } finally {
-      leave()
-    }
+export const holdGate = (gate: Gate): Step => ({
+  before(c) {
+    if (!isExempt(c)) gate.enter()
+  },
+  after(c) {
+    if (isExempt(c)) return
+    gate.leave()
     if (gate.isClosed()) c.res.headers.set('connection', 'close')
-  }
+  },
+})
 
 /** Over plain HTTP beyond this machine only a trusted proxy is served: it has ended TLS before us. */
-export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[]): Middleware => {
+export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[]): Step => {
   const isTrusted = createAddressMatcher(trustedProxies)
   const isExposed = listening.kind === 'tcp' && !listening.isTls && !isLoopbackHost(listening.host)
-  return async (c, next) => {
-    const peer = parseAddress(c.env.incoming?.socket.remoteAddress ?? '')
-    if (isExposed && !isExempt(c) && (peer === undefined || !isTrusted(peer))) {
+  return {
+    before(c) {
+      if (!isExposed || isExempt(c)) return
+      const peer = parseAddress(c.env.incoming?.socket.remoteAddress ?? '')
+      if (peer !== undefined && isTrusted(peer)) return
       throw new AppError(
         'untrusted_peer',
         'This address speaks plain HTTP to its trusted proxies only: connect through the proxy, over HTTPS.',
       )
-    }
-    await next()
+    },
   }
 }
 
@@ -116,22 +138,22 @@ export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[])
  * DNS rebinding: a page of an attacker's own name that resolves to us still sends that name as
  * Host. Ours are publicUrl's and, where only this machine can connect, the loopback names.
  */
-export const checkHost = (listening: Listening, publicUrl: string): Middleware => {
+export const checkHost = (listening: Listening, publicUrl: string): Step => {
   const { host, hostname, port, protocol } = new URL(publicUrl)
   const own = new Set([
     host,
     port === '' ? `${hostname}:${protocol === 'https:' ? 443 : 80}` : host,
   ])
   const isLocal = listening.kind === 'unix' || isLoopbackHost(listening.host)
-  return async (c, next) => {
-    const named = (c.req.header('host') ?? new URL(c.req.url).host).toLowerCase()
-    if (!isExempt(c) && !own.has(named) && !(isLocal && isLoopbackName(named, c))) {
+  return {
+    before(c) {
+      const named = (c.req.header('host') ?? new URL(c.req.url).host).toLowerCase()
+      if (isExempt(c) || own.has(named) || (isLocal && isLoopbackName(named, c))) return
       throw new AppError(
         'misdirected_request',
         "The Host header does not name this service: send the request to the address in the service's publicUrl.",
       )
-    }
-    await next()
+    },
   }
 }
 
@@ -163,27 +185,25 @@ const hasToken = (query: string): boolean =>
  * A URL ends up in proxies' logs and browsers' histories, so a token in one is refused aloud, even
  * for a path we do not have. Of all else a query holds only what its route names, once.
  */
-export const checkTarget =
-  (table: readonly Pick<Route, 'method' | 'path' | 'query'>[]): Middleware =>
-  async (c, next) => {
+export const checkTarget = (table: readonly Pick<Route, 'method' | 'path' | 'query'>[]): Step => ({
+  before(c) {
     const target = readTarget(c.req.raw, c.env)
     if (!target.startsWith('/')) {
       throw new AppError('invalid_request', 'Send the request target as a path, like /v1/whoami.')
     }
     const query = target.slice(readPath(target).length + 1)
-    if (query !== '' && hasToken(query)) {
+    if (query === '') return
+    if (hasToken(query)) {
       throw new AppError(
         'token_in_url',
         'A token was sent in the URL, where logs keep it: revoke it, and send a new one in the Authorization header.',
       )
     }
-    if (query !== '') {
-      const here = table.filter(({ path }) => path === c.get('facts').route)
-      const name = c.req.method === 'HEAD' ? 'get' : c.req.method.toLowerCase()
-      checkQuery(query, here.find(({ method }) => method === name) ?? here[0])
-    }
-    await next()
-  }
+    const here = table.filter(({ path }) => path === c.get('facts').route)
+    const name = c.req.method === 'HEAD' ? 'get' : c.req.method.toLowerCase()
+    checkQuery(query, here.find(({ method }) => method === name) ?? here[0])
+  },
+})
 
 const checkQuery = (query: string, route: Pick<Route, 'query'> | undefined): void => {
   if (route === undefined) return
@@ -204,9 +224,10 @@ const checkQuery = (query: string, route: Pick<Route, 'query'> | undefined): voi
 }
 
 /** Refuses a declared length beyond the limit before anything is read, whatever the route. */
-export const checkLength: Middleware = async (c, next) => {
-  checkDeclaredLength(c)
-  await next()
+export const checkLength: Step = {
+  before(c) {
+    checkDeclaredLength(c)
+  },
 }
 
 export const rateLimited = (retryAfter: number): AppError =>
@@ -218,14 +239,15 @@ export const rateLimited = (retryAfter: number): AppError =>
  * Counts what was refused (any 4xx but 429), by address, and then refuses before any work is done:
  * what is answered with a success costs nothing here, whoever asked and however often.
  */
-export const limitAddress =
-  (limit: Limit): Middleware =>
-  async (c, next) => {
-    if (isExempt(c)) return next()
-    const key = formatAddressBlock(c.get('facts').address)
-    const wait = limit.check(key)
+export const limitAddress = (limit: Limit): Step => ({
+  before(c) {
+    if (isExempt(c)) return
+    const wait = limit.check(formatAddressBlock(c.get('facts').address))
     if (wait > 0) throw rateLimited(wait)
-    await next()
+  },
+  after(c) {
     const { status } = c.res
-    if (status >= 400 && status < 500 && status !== 429) limit.take(key)
-  }
+    if (isExempt(c) || status < 400 || status >= 500 || status === 429) return
+    limit.take(formatAddressBlock(c.get('facts').address))
+  },
+})
