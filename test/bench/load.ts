@@ -1,6 +1,5 @@
-import { Agent, request } from 'node:http'
-import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Connection, openConnection } from './connection.ts'
 import type { Target } from './target.ts'
 
 export interface Load {
@@ -13,6 +12,9 @@ export interface Load {
   readonly failed: number
 }
 
+/** Tokens signed ahead of the load; where a server is quicker than this, it is loaded for less time. */
+const mostPerSecond = 6000
+
 /**
  * Keeps `connections` requests in flight over as many keep-alive connections, each with a token
  * never used before. Tokens are made beforehand, so that the client's cost is the client's.
@@ -21,17 +23,17 @@ export const measureLoad = (
   target: Target,
   { connections, seconds }: { readonly connections: number; readonly seconds: number },
 ): Promise<Load> => {
-  const tokens = target.mintTokens(Math.ceil(seconds * 5000))
-  return measure(target, connections, async (send) => {
+  const tokens = target.mintTokens(Math.ceil(seconds * mostPerSecond))
+  return measure(target, connections, async (lines, send) => {
     const start = performance.now()
-    const worker = async () => {
+    const work = async (line: Connection) => {
       while (performance.now() - start < seconds * 1000) {
         const token = tokens.pop()
         if (token === undefined) return
-        await send(token)
+        await send(line, token)
       }
     }
-    await Promise.all(Array.from({ length: connections }, worker))
+    await Promise.all(lines.map(work))
   })
 }
 
@@ -41,12 +43,15 @@ export const measureRate = (
   { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
 ): Promise<Load> => {
   const tokens = target.mintTokens(perSecond * seconds)
-  return measure(target, perSecond, async (send) => {
+  return measure(target, perSecond, async (idle, send) => {
     const start = performance.now()
     await Promise.all(
       tokens.map(async (token, n) => {
         await sleep(Math.max(0, start + (n * 1000) / perSecond - performance.now()))
-        await send(token)
+        // The one that was used last: the rest are there for a server that falls behind.
+        const line = idle.pop() ?? (await openConnection(target))
+        await send(line, token)
+        idle.push(line)
       }),
     )
   })
@@ -54,24 +59,26 @@ export const measureRate = (
 
 const measure = async (
   target: Target,
-  maxSockets: number,
-  run: (send: (token: string) => Promise<void>) => Promise<void>,
+  count: number,
+  run: (
+    lines: Connection[],
+    send: (line: Connection, token: string) => Promise<void>,
+  ) => Promise<void>,
 ): Promise<Load> => {
-  const isTls = target.url.startsWith('https:')
-  const agent = new (isTls ? TlsAgent : Agent)({ keepAlive: true, maxSockets })
+  const lines = await Promise.all(Array.from({ length: count }, () => openConnection(target)))
   const times: number[] = []
   let failed = 0
   const before = target.readUsage()
   const start = performance.now()
-  await run(async (token) => {
+  await run(lines, async (line, token) => {
     const sent = performance.now()
-    const status = await post(agent, isTls ? tlsRequest : request, target, token)
+    const status = await line.send(token)
     if (status === target.adapter.issued) times.push(performance.now() - sent)
     else failed++
   })
   const elapsed = (performance.now() - start) / 1000
   const after = target.readUsage()
-  agent.destroy()
+  for (const line of lines) line.close()
   times.sort((a, b) => a - b)
   const at = (share: number) =>
     times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0
@@ -84,25 +91,3 @@ const measure = async (
     failed,
   }
 }
-
-const post = (
-  agent: Agent,
-  open: typeof request,
-  { url, adapter, publicKey }: Target,
-  token: string,
-): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const { path, headers, body } = adapter.formatRequest({ token, publicKey })
-    const length = { 'content-length': Buffer.byteLength(body) }
-    const call = open(
-      `${url}${path}`,
-      { method: 'POST', agent, headers: { ...headers, ...length } },
-      (response) => {
-        response.resume()
-        response.on('end', () => resolve(response.statusCode ?? 0))
-        response.on('error', reject)
-      },
-    )
-    call.on('error', reject)
-    call.end(body)
-  })

@@ -2,7 +2,7 @@
  * `npm run bench`: certificates per second and CPU per certificate, end to end over HTTP with the log
  * on, beside the floor measured in the same run on the same Node. Prints; asserts nothing.
  *
- *   npm run bench -- [--seconds 10] [--connections 1,16,64] [--json]
+ *   npm run bench -- [--seconds 10] [--connections 1,16,64] [--warm-up 10] [--tls] [--json]
  *   npm run bench -- --growth [--entries 1000000] [--seconds 5] [--rounds 3] [--only log,rules,issuers] [--json]
  *   npm run bench -- --policy [--json]
  *   npm run bench -- --replay [--asks 100000] [--json]
@@ -48,6 +48,8 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string' },
     connections: { type: 'string', default: '1,16,64' },
+    'warm-up': { type: 'string', default: '10' },
+    tls: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     growth: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
@@ -77,7 +79,8 @@ const [entries, rounds, asks] = [values.entries, values.rounds, values.asks].map
   number,
 ]
 const isWhole = (value: number) => Number.isInteger(value) && value > 0
-if (!(seconds > 0) || ![...connections, entries, rounds, asks].every(isWhole)) {
+const warmUp = Number(values['warm-up'])
+if (!(seconds > 0) || !(warmUp > 0) || ![...connections, entries, rounds, asks].every(isWhole)) {
   process.stderr.write('usage: the head of test/bench/main.ts lists the options\n')
   process.exit(2)
 }
@@ -86,27 +89,31 @@ const say = (line: string) => process.stderr.write(`${line}\n`)
 const print = (report: object, table: string) =>
   process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : table)
 
-/** The loads in turn, after a warm-up; `floor` in microseconds. */
-const measureTarget = async (target: Target, floor: number) => {
-  say('warming up …')
-  await measureLoad(target, { connections: 16, seconds: 2 })
-  const loads: NamedLoad[] = []
-  const add = (name: string, load: Load) =>
-    loads.push({ name, ...load, ratio: load.cpuMicros / floor })
-  for (const count of connections) {
-    say(`${count} connections for ${seconds} s, a distinct token each …`)
-    add(`${count} connections`, await measureLoad(target, { connections: count, seconds }))
-  }
-  say(`50 a second for ${seconds} s …`)
-  add('50 a second', await measureRate(target, { perSecond: 50, seconds: Math.ceil(seconds) }))
-  return loads
+/** The floor beside each load, before it and after it: what else the machine does changes by the second. */
+const besideFloor = async (name: string, run: () => Promise<Load>): Promise<NamedLoad> => {
+  const before = await measureFloor(1)
+  const load = await run()
+  const after = await measureFloor(1)
+  const floorMicros = (before.cpuMicros + after.cpuMicros) / 2
+  return { name, ...load, floorMicros, ratio: load.cpuMicros / floorMicros }
 }
 
-const measureFloorMicros = async () => {
-  say('floor: one ES256 verification and one Ed25519 signature, one thread …')
-  return (await measureFloor(Math.min(seconds, 5))).cpuMicros
+/** The loads in turn, after a warm-up. */
+const measureTarget = async (target: Target) => {
+  say(`warming up for ${warmUp} s …`)
+  await measureLoad(target, { connections: 16, seconds: warmUp })
+  const loads: NamedLoad[] = []
+  for (const count of connections) {
+    say(`${count} connections for ${seconds} s, a distinct token each …`)
+    const run = () => measureLoad(target, { connections: count, seconds })
+    loads.push(await besideFloor(`${count} connections`, run))
+  }
+  const perSecond = 50
+  say(`${perSecond} a second for ${seconds} s …`)
+  const run = () => measureRate(target, { perSecond, seconds: Math.ceil(seconds) })
+  loads.push(await besideFloor(`${perSecond} a second`, run))
+  return loads
 }
-const formatHead = (floor: number) => `node ${process.version}; floor ${floor.toFixed(0)} µs`
 
 if (values.client) {
   say('the SDK and ssh, in turns …')
@@ -158,17 +165,16 @@ if (values.client) {
 
 async function measureOurs(): Promise<void> {
   const delayMillis = 100
-  const floor = await measureFloorMicros()
-  const site = await createSite()
+  const site = await createSite({ isTls: values.tls })
   const service = await startService(site)
   try {
     const idleRss = service.readUsage().rssBytes
-    const loads = await measureTarget(service, floor)
+    const loads = await measureTarget(service)
     say(`beside a GitHub that answers in ${delayMillis} ms …`)
     const github = await measureGithub({ delayMillis, seconds: Math.min(5, Math.ceil(seconds)) })
     print(
-      { node: process.version, floorMicros: floor, idleRssMiB: idleRss / 2 ** 20, loads, github },
-      `${formatHead(floor)}; idle RSS ${(idleRss / 2 ** 20).toFixed(0)} MiB; ready in ${service.readyMillis.toFixed(0)} ms\n${formatLoads(loads)}\n${formatGithub(delayMillis, github)}`,
+      { node: process.version, idleRssMiB: idleRss / 2 ** 20, loads, github },
+      `node ${process.version}; ${service.url}; idle RSS ${(idleRss / 2 ** 20).toFixed(0)} MiB; ready in ${service.readyMillis.toFixed(0)} ms\n${formatLoads(loads)}\n${formatGithub(delayMillis, github)}`,
     )
   } finally {
     await service.stop()
@@ -187,7 +193,6 @@ async function measureOther(url: string): Promise<void> {
   const keyFile = values.key ?? `${site?.dir}/id.pub`
   const pid = values.pid === undefined ? undefined : Number(values.pid)
   try {
-    const floor = await measureFloorMicros()
     const target: Target = {
       url: url.replace(/\/$/, ''),
       adapter,
@@ -195,10 +200,10 @@ async function measureOther(url: string): Promise<void> {
       mintTokens: issuers.mintTokens,
       readUsage: () => (pid === undefined ? undefined : readProcess(pid)),
     }
-    const loads = await measureTarget(target, floor)
+    const loads = await measureTarget(target)
     print(
-      { node: process.version, floorMicros: floor, against: url, loads },
-      `${formatHead(floor)}; ${url}\n${formatLoads(loads)}`,
+      { node: process.version, against: url, loads },
+      `node ${process.version}; ${url}\n${formatLoads(loads)}`,
     )
   } finally {
     issuers.close()

@@ -1,5 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +23,8 @@ const flags = ['--disable-sigusr1', '--disable-proto=delete', '--max-semi-space-
 export interface Site {
   readonly dir: string
   readonly dataDir: string
+  /** The service's own certificate as PEM, where it speaks HTTPS. */
+  readonly ca?: string
   mintTokens(count: number): string[]
   remove(): void
 }
@@ -34,6 +44,7 @@ export const createSite = async (
     /** Lines of YAML in the place of the issuers, and of who they let in. */
     readonly identity?: (dir: string) => string
     readonly who?: string
+    readonly isTls?: boolean
   } = {},
 ): Promise<Site> => {
   const { rules = 1, issuers: count = 1 } = given
@@ -47,13 +58,16 @@ export const createSite = async (
     writeFileSync(join(dir, 'policies', `${n}.yaml`), text)
   }
   const identity = given.identity?.(dir) ?? `  oidc:\n${issuers.urls.map(formatIssuer).join('')}`
-  writeFileSync(join(dir, 'postern.yaml'), formatConfig(identity))
+  const tls = given.isTls === true ? 'tls: { cert: tls.crt, key: tls.key }\n' : ''
+  writeFileSync(join(dir, 'postern.yaml'), `${tls}${formatConfig(identity)}`)
+  const ca = given.isTls === true ? { ca: createTlsKey(dir) } : {}
   for (const name of ['user_ca', 'id']) {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(dir, name)])
   }
   return {
     dir,
     dataDir,
+    ...ca,
     mintTokens: issuers.mintTokens,
     remove() {
       issuers.close()
@@ -63,7 +77,7 @@ export const createSite = async (
 }
 
 export const startService = async (site: Site): Promise<Service> => {
-  const { dir, mintTokens } = site
+  const { dir, mintTokens, ca } = site
   const started = performance.now()
   const child = spawn(
     process.execPath,
@@ -77,12 +91,13 @@ export const startService = async (site: Site): Promise<Service> => {
       reject(new Error(`the service ended with ${code}: ${log}`))
     })
     child.stdout?.on('data', (chunk: Buffer) => {
-      const found = /http:\/\/[^\s]+/.exec(chunk.toString())
+      const found = /https?:\/\/[^\s]+/.exec(chunk.toString())
       if (found !== null) resolve(found[0])
     })
   })
   return {
     url,
+    ...(ca === undefined ? {} : { ca }),
     adapter,
     readyMillis: performance.now() - started,
     publicKey: readFileSync(join(dir, 'id.pub'), 'utf8').trim(),
@@ -93,6 +108,17 @@ export const startService = async (site: Site): Promise<Service> => {
       await ended
     },
   }
+}
+
+/** A P-256 key with a certificate of its own for this address; answers the certificate. */
+const createTlsKey = (dir: string): string => {
+  const [key, cert] = [join(dir, 'tls.key'), join(dir, 'tls.crt')]
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  const names = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const given = ['req', '-x509', ...curve, ...names, '-days', '1', '-keyout', key, '-out', cert]
+  execFileSync('openssl', given, { stdio: 'ignore' })
+  chmodSync(key, 0o600)
+  return readFileSync(cert, 'utf8')
 }
 
 const formatIssuer = (url: string): string =>

@@ -24,19 +24,32 @@ const number = (value: number, digits = 0): string =>
 
 export interface NamedLoad extends Load {
   readonly name: string
+  /** What the floor cost around this load. */
+  readonly floorMicros: number
   /** CPU per certificate over that of the floor. */
   readonly ratio: number
 }
 
 export const formatLoads = (loads: readonly NamedLoad[]): string =>
   align(
-    ['load', 'certificates/s', 'p50 ms', 'p99 ms', 'CPU µs each', '× floor', 'RSS MiB', 'failed'],
+    [
+      'load',
+      'certificates/s',
+      'p50 ms',
+      'p99 ms',
+      'CPU µs each',
+      'floor µs',
+      '× floor',
+      'RSS MiB',
+      'failed',
+    ],
     loads.map((load) => [
       load.name,
       number(load.perSecond),
       number(load.p50Millis, 1),
       number(load.p99Millis, 1),
       number(load.cpuMicros),
+      number(load.floorMicros),
       number(load.ratio, 2),
       number(load.rssBytes / 2 ** 20),
       String(load.failed),

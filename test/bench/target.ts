@@ -19,6 +19,8 @@ export interface Usage {
 /** What a load is put on. */
 export interface Target {
   readonly url: string
+  /** The certificate to trust where the URL is https, as PEM. */
+  readonly ca?: string
   readonly adapter: Adapter
   /** The key to certify, `TYPE BASE64`. */
   readonly publicKey: string
