@@ -17,7 +17,12 @@ import { readProcess, type Target } from './target.ts'
 
 /** As it is shipped and run: the built form, with the flags of the systemd unit and the image. */
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
-const flags = ['--disable-sigusr1', '--disable-proto=delete', '--max-semi-space-size=8']
+const flags = [
+  '--disable-sigusr1',
+  '--disable-proto=delete',
+  '--max-semi-space-size=8',
+  '--use-largepages=silent',
+]
 
 /** A directory that the service can run in, and issuers whose tokens it takes. */
 export interface Site {
