@@ -74,9 +74,17 @@ const findEnd = (text: string): number | undefined => {
   if (length !== undefined) {
     return text.length >= start + Number(length) ? start + Number(length) : undefined
   }
-  if (!/\r\ntransfer-encoding: *chunked\r\n/i.test(headers)) return start
-  const last = text.startsWith('0\r\n\r\n', start)
-    ? start - 2
-    : text.indexOf('\r\n0\r\n\r\n', start)
-  return last < 0 ? undefined : last + '\r\n0\r\n\r\n'.length
+  return /\r\ntransfer-encoding: *chunked\r\n/i.test(headers) ? findLastChunk(text, start) : start
+}
+
+/** Chunks say their lengths (RFC 9112 section 7.1); the last has none, and no trailers are looked for. */
+const findLastChunk = (text: string, start: number): number | undefined => {
+  for (let at = start; ; ) {
+    const line = text.indexOf('\r\n', at)
+    if (line < 0) return undefined
+    const size = Number.parseInt(text.slice(at, line), 16)
+    at = line + 2 + size + 2
+    if (at > text.length) return undefined
+    if (size === 0) return at
+  }
 }
