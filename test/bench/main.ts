@@ -18,6 +18,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { startBare } from './bare.ts'
 import { measureClient } from './client.ts'
 import { measureDesk } from './desk.ts'
 import { measureFloor } from './floor.ts'
@@ -29,7 +30,7 @@ import { type Load, measureLoad, measureRate } from './load.ts'
 import { measurePolicy } from './policy.ts'
 import { measurePolls } from './polls.ts'
 import { measureReplay } from './replay.ts'
-import { createSite, startService } from './service.ts'
+import { createSite, type Site, startService } from './service.ts'
 import {
   formatClient,
   formatDesk,
@@ -98,10 +99,14 @@ const besideFloor = async (name: string, run: () => Promise<Load>): Promise<Name
   return { name, ...load, floorMicros, ratio: load.cpuMicros / floorMicros }
 }
 
-/** The loads in turn, after a warm-up. */
-const measureTarget = async (target: Target) => {
+const warmUpTarget = (target: Target) => {
   say(`warming up for ${warmUp} s …`)
-  await measureLoad(target, { connections: 16, seconds: warmUp })
+  return measureLoad(target, { connections: 16, seconds: warmUp })
+}
+
+/** The loads in turn, after a warm-up. */
+const measureTarget = async (target: Target): Promise<readonly NamedLoad[]> => {
+  await warmUpTarget(target)
   const loads: NamedLoad[] = []
   for (const count of connections) {
     say(`${count} connections for ${seconds} s, a distinct token each …`)
@@ -113,6 +118,19 @@ const measureTarget = async (target: Target) => {
   const run = () => measureRate(target, { perSecond, seconds: Math.ceil(seconds) })
   loads.push(await besideFloor(`${perSecond} a second`, run))
   return loads
+}
+
+/** The least that HTTP adds to the floor on this Node. */
+const measureBare = async (site: Site): Promise<NamedLoad> => {
+  say('node:http that verifies and signs, and nothing else …')
+  const bare = await startBare(site)
+  try {
+    await warmUpTarget(bare)
+    const run = () => measureLoad(bare, { connections: 16, seconds })
+    return await besideFloor('bare node:http, 16 connections', run)
+  } finally {
+    bare.stop()
+  }
 }
 
 if (values.client) {
@@ -169,7 +187,7 @@ async function measureOurs(): Promise<void> {
   const service = await startService(site)
   try {
     const idleRss = service.readUsage().rssBytes
-    const loads = await measureTarget(service)
+    const loads = [...(await measureTarget(service)), await measureBare(site)]
     say(`beside a GitHub that answers in ${delayMillis} ms …`)
     const github = await measureGithub({ delayMillis, seconds: Math.min(5, Math.ceil(seconds)) })
     print(

@@ -17,7 +17,7 @@ import { readProcess, type Target } from './target.ts'
 
 /** As it is shipped and run: the built form, with the flags of the systemd unit and the image. */
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
-const flags = [
+export const flags = [
   '--disable-sigusr1',
   '--disable-proto=delete',
   '--max-semi-space-size=8',
@@ -28,6 +28,8 @@ const flags = [
 export interface Site {
   readonly dir: string
   readonly dataDir: string
+  /** The first of the issuers. */
+  readonly issuer: string
   /** The service's own certificate as PEM, where it speaks HTTPS. */
   readonly ca?: string
   mintTokens(count: number): string[]
@@ -72,6 +74,7 @@ export const createSite = async (
   return {
     dir,
     dataDir,
+    issuer: issuers.urls[0] as string,
     ...ca,
     mintTokens: issuers.mintTokens,
     remove() {
