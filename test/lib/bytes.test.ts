@@ -7,8 +7,10 @@ import {
   encodeBase64,
   encodeHex,
   encodeUtf8,
+  formatSha256,
   isEqual,
   sha256,
+  toBuffer,
 } from '../../src/lib/bytes.ts'
 
 const bytes = (...values: readonly number[]) => new Uint8Array(values)
@@ -76,4 +78,24 @@ test('hex, equality and SHA-256 are what they are elsewhere', () => {
   const digest = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
   expect(encodeHex(sha256(encodeUtf8('abc')))).toBe(digest)
   expect(encodeHex(sha256(encodeUtf8('a'), encodeUtf8('bc')))).toBe(digest)
+})
+
+test.each([
+  ['text', encodeUtf8('abcd')],
+  ['base64', decodeBase64('YWJjZA==') as Uint8Array],
+  ['two parts', concat(encodeUtf8('ab'), encodeUtf8('cd'))],
+])('the bytes of %s are no Buffer: a slice of them is a copy', (_what, made) => {
+  expect(made.constructor).toBe(Uint8Array)
+  made.slice(1).fill(0)
+  expect(decodeUtf8(made)).toBe('abcd')
+  expect(toBuffer(made).toString()).toBe('abcd')
+})
+
+test('a SHA-256 is the same as bytes and as text', () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (value) => {
+      expect(formatSha256(value, 'hex')).toBe(encodeHex(sha256(value)))
+      expect(formatSha256(value, 'base64')).toBe(encodeBase64(sha256(value)))
+    }),
+  )
 })

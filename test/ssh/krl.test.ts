@@ -324,7 +324,7 @@ test('no KRL of ours has a section that is a signature', () => {
     keys: [user.blob],
     fingerprints: [sha256(second.blob)],
   })
-  const view = new DataView(krl.buffer)
+  const view = new DataView(krl.buffer, krl.byteOffset)
   for (let at = 44; at < krl.length; at += 5 + view.getUint32(at + 1)) types.add(krl[at] as number)
   expect([...types]).toEqual([1, 2, 5])
 })
