@@ -44,7 +44,8 @@ export interface Certificate extends CertificateFields {
 }
 
 const kinds: Readonly<Record<number, Certificate['kind']>> = { 1: 'user', 2: 'host' }
-const linePattern = /^([a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})(?: [^\r\n\0]*)?\n?$/
+const typePattern = /^[a-z0-9@.-]+$/
+const restPattern = /^[^\r\n\0]*\n?$/
 const maxPrincipals = 256
 
 /**
@@ -55,12 +56,24 @@ const maxPrincipals = 256
  */
 export const parseCertificate = (certificate: string | Uint8Array): Certificate => {
   if (typeof certificate !== 'string') return decodeCertificate(certificate)
-  const [, type, base64] = linePattern.exec(certificate) ?? []
-  const blob = base64 === undefined ? undefined : decodeBase64(base64)
-  if (blob === undefined) throw new WireError('not one line of type and base64')
+  const { type, blob } = splitLine(certificate)
   const parsed = decodeCertificate(blob)
   if (parsed.type !== type) throw new WireError('the line names another type than the blob')
   return parsed
+}
+
+/** `TYPE BASE64`, perhaps a space and a comment, perhaps a newline. No pattern runs over the base64. */
+const splitLine = (line: string): { readonly type: string; readonly blob: Uint8Array } => {
+  const first = line.indexOf(' ')
+  const second = line.indexOf(' ', first + 1)
+  const end = second >= 0 ? second : line.endsWith('\n') ? line.length - 1 : line.length
+  const type = first < 0 ? '' : line.slice(0, first)
+  const base64 = line.slice(first + 1, end)
+  const blob = base64 === '' ? undefined : decodeBase64(base64)
+  if (blob === undefined || !typePattern.test(type) || !restPattern.test(line.slice(end))) {
+    throw new WireError('not one line of type and base64')
+  }
+  return { type, blob }
 }
 
 const decodeCertificate = (blob: Uint8Array): Certificate => {
@@ -126,12 +139,15 @@ const readPrincipals = (bytes: Uint8Array): readonly string[] => {
 const readOptions = (bytes: Uint8Array): readonly Option[] => {
   const reader = createReader(bytes)
   const options: Option[] = []
+  let previous: Uint8Array | undefined
   while (!reader.isAtEnd()) {
+    const start = reader.offset()
     const name = reader.readText()
-    const previous = options.at(-1)?.name
-    if (previous !== undefined && !isBefore(previous, name)) {
+    const written = bytes.subarray(start + 4, reader.offset())
+    if (previous !== undefined && Buffer.compare(previous, written) >= 0) {
       throw new WireError('the options are not sorted by name, each once')
     }
+    previous = written
     options.push({ name, value: readValue(reader.readString()) })
   }
   return options

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { concat, encodeBase64, isEqual } from '../../src/lib/bytes.ts'
 import { type KeyType, keyTypes } from '../../src/ssh/algorithms.ts'
@@ -221,6 +222,33 @@ describe('a certificate', () => {
   ])('with %s is refused', (_what, front, message) => {
     expect(() => parseCertificate(`${front}${encodeBase64(forge({}))}`)).toThrow(
       new WireError(message),
+    )
+  })
+
+  test.each(['', ' ', 'abcd', 'abcd\n', ' abcd', 'abcd '])('is not the line %j', (line) => {
+    expect(() => parseCertificate(line)).toThrow(new WireError('not one line of type and base64'))
+  })
+
+  test('is read from every text that has the form of its line, and from no other', () => {
+    const form = /^([a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})(?: [^\r\n\0]*)?\n?$/
+    const type = 'ssh-ed25519-cert-v01@openssh.com'
+    const base64 = encodeBase64(forge({}))
+    const wrong = new WireError('not one line of type and base64')
+    const part = fc.constantFrom(
+      ...[' ', '\n', '\r', '\0', '\t', '=', '', 'ａ', 'é', '-', 'QQ==', type],
+    )
+    const parts = fc.array(part, { maxLength: 3 }).map((some) => some.join(''))
+    fc.assert(
+      fc.property(parts, parts, parts, fc.boolean(), (front, middle, end, isPlain) => {
+        const line = `${front}${type}${isPlain ? ' ' : middle}${base64}${end}`
+        const [, named, written] = form.exec(line) ?? []
+        const parse = () => parseCertificate(line)
+        if (written === undefined) expect(parse).toThrow(wrong)
+        else if (written !== base64) expect(parse).toThrow(WireError)
+        else if (named !== type) expect(parse).toThrow('the line names another type than the blob')
+        else expect(parse().principals).toEqual(['deploy'])
+      }),
+      { numRuns: 2000 },
     )
   })
 })
