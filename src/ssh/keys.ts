@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import { decodeBase64, encodeBase64, encodeHex, sha256 } from '../lib/bytes.ts'
+import { decodeBase64, encodeBase64, encodeHex, formatSha256 } from '../lib/bytes.ts'
 import { isKeyType, type KeyType, keyTypes } from './algorithms.ts'
 import { createKeyObject, decodeKeyParts, type KeyParts } from './native.ts'
 import { findRsaWeakness } from './rsa.ts'
@@ -105,9 +105,12 @@ export const checkPublicKey = (key: PublicKey): void => {
   }
 }
 
+/** Of 32 bytes: the base64 has one more character, its padding. */
+const fingerprintLength = 43
+
 /** `SHA256:` and the unpadded base64 of the blob's hash, as `ssh-keygen -l` prints it. */
 export const formatFingerprint = (blob: Uint8Array): string =>
-  `SHA256:${encodeBase64(sha256(blob)).replace(/=+$/, '')}`
+  `SHA256:${formatSha256(blob, 'base64').slice(0, fingerprintLength)}`
 
 /** `TYPE BASE64`, as it stands in `authorized_keys` and `TrustedUserCAKeys`, without a comment. */
 export const formatPublicKey = ({ type, blob }: Pick<PublicKey, 'type' | 'blob'>): string =>
@@ -144,14 +147,19 @@ const checkParts = (type: KeyType, parts: KeyParts): void => {
   }
 }
 
-/** The points of order 1, 2, 4 and 8 of edwards25519, in their canonical encoding without the sign. */
-const smallOrder: ReadonlySet<string> = new Set([
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-])
+/**
+ * The points of order 1, 2, 4 and 8 of edwards25519, in their canonical encoding: without the sign,
+ * the highest bit of the last byte, and with it.
+ */
+const smallOrder: ReadonlySet<string> = new Set(
+  [
+    ['00000000000000000000000000000000000000000000000000000000000000', '00', '80'],
+    ['01000000000000000000000000000000000000000000000000000000000000', '00', '80'],
+    ['ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff', '7f', 'ff'],
+    ['26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc', '05', '85'],
+    ['c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03', '7a', 'fa'],
+  ].flatMap(([start, plain, signed]) => [`${start}${plain}`, `${start}${signed}`]),
+)
 
 /**
  * 32 bytes whose y is below p (RFC 8032 section 5.1.3), and no point of small order, under which
@@ -159,10 +167,10 @@ const smallOrder: ReadonlySet<string> = new Set([
  */
 const checkEdwardsPoint = (point: Uint8Array): void => {
   if (point.length !== 32) throw invalid('an ed25519 key has 32 bytes')
-  const y = Uint8Array.from(point)
-  y[31] = (y[31] as number) & 0x7f
-  if ((y[0] as number) >= 0xed && y[31] === 0x7f && y.subarray(1, 31).every((b) => b === 0xff)) {
+  const first = point[0] as number
+  const last = (point[31] as number) & 0x7f
+  if (first >= 0xed && last === 0x7f && point.subarray(1, 31).every((byte) => byte === 0xff)) {
     throw invalid('the ed25519 point is not in its canonical form')
   }
-  if (smallOrder.has(encodeHex(y))) throw weak('the ed25519 point has a small order')
+  if (smallOrder.has(encodeHex(point))) throw weak('the ed25519 point has a small order')
 }
