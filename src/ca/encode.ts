@@ -1,18 +1,21 @@
-import sshpk from 'sshpk'
+import sshpk, { type Key } from 'sshpk'
 import { concat, encodeBase64 } from '../lib/bytes.ts'
 import { fromSeconds } from '../lib/clock.ts'
 import { systemRandom } from '../lib/ids.ts'
 import { keyTypes } from '../ssh/algorithms.ts'
 import { encodeCertificate, encodeOptionData, type Option } from '../ssh/certificate.ts'
-import { encodeString } from '../ssh/wire.ts'
+import { createReader, encodeString } from '../ssh/wire.ts'
 import { listOptions } from './check.ts'
-import type { CertificateIntent } from './index.ts'
+import type { CertificateIntent, PublicKey } from './index.ts'
 
-/** Signs to-be-signed bytes: resolves with an SSH signature blob. */
-export type SignBytes = (signed: Uint8Array) => Promise<Uint8Array>
+/** Signs to-be-signed bytes: answers with an SSH signature blob, at once or by a promise. */
+export type SignBytes = (signed: Uint8Array) => Uint8Array | Promise<Uint8Array>
 
-/** Writes and signs a certificate: one line, `TYPE BASE64`. The intent must have been checked. */
-export type Encoder = (intent: CertificateIntent, sign: SignBytes) => Promise<string>
+/**
+ * Writes and signs a certificate: one line, `TYPE BASE64`, as soon as there is a signature. The
+ * intent must have been checked.
+ */
+export type Encoder = (intent: CertificateIntent, sign: SignBytes) => string | Promise<string>
 
 /** "Typically 16 or 32 bytes" (PROTOCOL.certkeys): it makes the signed bytes unforeseeable. */
 const nonceBytes = 32
@@ -22,13 +25,13 @@ const nonceBytes = 32
  * it reads; it knows no FIDO key, and those are written by our own encoder.
  */
 export const createEncoder = (issuer: Uint8Array): Encoder => {
-  const issuerKey = sshpk.parseKey(toBuffer(issuer), 'rfc4253')
+  const issuerKey = sshpk.parseKey(Buffer.from(issuer), 'rfc4253')
   const issuerName = sshpk.identityForHost('ca')
 
-  const signWithSshpk = (intent: CertificateIntent, sign: SignBytes): Promise<Uint8Array> => {
+  const encodeWithSshpk = (intent: CertificateIntent, subjectKey: Key): Uint8Array => {
     const certificate = new sshpk.Certificate({
       subjects: intent.principals.map((name) => sshpk.identityForUser(name)),
-      subjectKey: sshpk.parseKey(toBuffer(intent.publicKey.blob), 'rfc4253'),
+      subjectKey,
       issuer: issuerName,
       issuerKey,
       serial: encodeSerial(intent.serial),
@@ -36,7 +39,7 @@ export const createEncoder = (issuer: Uint8Array): Encoder => {
       validUntil: fromSeconds(intent.validBefore),
       signatures: {
         openssh: {
-          nonce: toBuffer(systemRandom(nonceBytes)),
+          nonce: Buffer.from(systemRandom(nonceBytes)),
           keyId: intent.keyId,
           exts: [
             ...listExtensions(intent.criticalOptions, true),
@@ -45,25 +48,24 @@ export const createEncoder = (issuer: Uint8Array): Encoder => {
         },
       },
     })
-    return new Promise((resolve, reject) => {
-      sshpk.Certificate.formats.openssh.signAsync(
-        certificate,
-        // The result is the very bytes that were signed: sshpk's writer would encode them again.
-        (signed, done) => {
-          sign(signed).then((signature) => {
-            resolve(concat(signed, encodeString(signature)))
-            done(undefined, { toBuffer: () => toBuffer(signature) })
-          }, reject)
-        },
-        (error) => {
-          if (error !== undefined) reject(error)
-        },
-      )
-    })
+    // sshpk hands over the bytes to sign at once. It is told no signature: its writer would encode
+    // them all again, where these very bytes are what was signed.
+    let signed: Uint8Array | undefined
+    sshpk.Certificate.formats.openssh.signAsync(
+      certificate,
+      (bytes) => {
+        signed = bytes
+      },
+      (error) => {
+        throw error
+      },
+    )
+    if (signed === undefined) throw new TypeError('sshpk has written no certificate')
+    return signed
   }
 
-  const signDirectly = async (intent: CertificateIntent, sign: SignBytes): Promise<Uint8Array> => {
-    const signed = encodeCertificate({
+  const encodeDirectly = (intent: CertificateIntent): Uint8Array =>
+    encodeCertificate({
       nonce: systemRandom(nonceBytes),
       publicKey: intent.publicKey.blob,
       serial: intent.serial,
@@ -75,15 +77,40 @@ export const createEncoder = (issuer: Uint8Array): Encoder => {
       extensions: listOptions(intent.extensions),
       authority: issuer,
     })
-    return concat(signed, encodeString(await sign(signed)))
-  }
 
-  return async (intent, sign) => {
-    const { certificate, family } = keyTypes[intent.publicKey.type]
-    const isFido = family === 'sk-ed25519' || family === 'sk-ecdsa'
-    const blob = await (isFido ? signDirectly : signWithSshpk)(intent, sign)
-    return `${certificate} ${encodeBase64(blob)}`
+  return (intent, sign) => {
+    const { certificate } = keyTypes[intent.publicKey.type]
+    const subjectKey = findSshpkKey(intent.publicKey)
+    const signed =
+      subjectKey === undefined ? encodeDirectly(intent) : encodeWithSshpk(intent, subjectKey)
+    const format = (signature: Uint8Array) =>
+      `${certificate} ${encodeBase64(concat(signed, encodeString(signature)))}`
+    const signature = sign(signed)
+    return signature instanceof Uint8Array ? format(signature) : signature.then(format)
   }
+}
+
+/** The fields of a key's blob in their order, by sshpk's names (algs.js). */
+const sshpkParts = {
+  ed25519: ['A'],
+  ecdsa: ['curve', 'Q'],
+  rsa: ['e', 'n'],
+  'sk-ed25519': undefined,
+  'sk-ecdsa': undefined,
+} as const
+
+/**
+ * The key as sshpk has it; undefined for a FIDO key. It has passed our checks, so its fields are
+ * taken as they stand: sshpk's own parser takes three times as long, and checks less.
+ */
+const findSshpkKey = ({ type, blob }: PublicKey): Key | undefined => {
+  const { family } = keyTypes[type]
+  const names = sshpkParts[family]
+  if (names === undefined) return undefined
+  const reader = createReader(blob)
+  reader.readString()
+  const parts = names.map((name) => ({ name, data: Buffer.from(reader.readString()) }))
+  return new sshpk.Key({ type: family, parts })
 }
 
 const encodeSerial = (serial: bigint): Buffer => {
@@ -96,9 +123,5 @@ const listExtensions = (options: Readonly<Record<string, string>>, critical: boo
   listOptions(options).map(({ name, value }: Option) => ({
     critical,
     name,
-    data: toBuffer(encodeOptionData(value)),
+    data: Buffer.from(encodeOptionData(value)),
   }))
-
-/** sshpk takes Buffers only. */
-const toBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

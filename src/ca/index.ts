@@ -80,7 +80,7 @@ export const createAuthority = async (deps: {
   const { clock } = deps
   const keys = new Map<string, SigningKey>()
   const add = async (signer: Signer): Promise<SigningKey> => {
-    const sign = (data: Uint8Array) => withDeadline(async () => signer.sign(data))
+    const sign = (data: Uint8Array) => signInTime(signer, data)
     const key = createSigningKey({ signer, sign, clock })
     if (!signer.external) await key.prove()
     keys.set(key.fingerprint, key)
@@ -170,20 +170,29 @@ const describe = (error: unknown) => {
 const signSeconds = 5
 
 /** Whatever a signer does, the caller hears within 5 s, and hears of nothing but the key. */
-const withDeadline = (work: () => Promise<Uint8Array>): Promise<Uint8Array> =>
+const signInTime = (signer: Signer, data: Uint8Array): Uint8Array | Promise<Uint8Array> => {
+  try {
+    const answer = signer.sign(data)
+    return answer instanceof Uint8Array ? answer : waitFor(answer)
+  } catch (error) {
+    throw toUnavailable(error)
+  }
+}
+
+const waitFor = (answer: Promise<Uint8Array>): Promise<Uint8Array> =>
   new Promise((resolve, reject) => {
-    const fail = (detail: string, cause?: unknown) =>
-      reject(
-        new AppError('signer_unavailable', 'The signing key does not answer: try again.', {
-          detail,
-          ...(cause === undefined ? {} : { cause }),
-        }),
-      )
-    const timer = setTimeout(() => fail(`no answer in ${signSeconds} s`), signSeconds * 1000)
-    work()
-      .then(resolve, (error: unknown) => {
-        if (error instanceof AppError) reject(error)
-        else fail('the signer failed', error)
-      })
+    const late = () => reject(unavailable(`no answer in ${signSeconds} s`))
+    const timer = setTimeout(late, signSeconds * 1000)
+    answer
+      .then(resolve, (error: unknown) => reject(toUnavailable(error)))
       .finally(() => clearTimeout(timer))
+  })
+
+const toUnavailable = (error: unknown): AppError =>
+  error instanceof AppError ? error : unavailable('the signer failed', error)
+
+const unavailable = (detail: string, cause?: unknown): AppError =>
+  new AppError('signer_unavailable', 'The signing key does not answer: try again.', {
+    detail,
+    ...(cause === undefined ? {} : { cause }),
   })

@@ -6,7 +6,7 @@ export type { SignatureAlgorithm }
  * A CA key that can sign, wherever it is kept. What every implementation promises
  * (test/contracts/signer.ts):
  *
- * - `sign(data)` resolves with an SSH signature blob (RFC 4253 section 6.6: `string algorithm,
+ * - `sign(data)` answers, at once or by a promise, with an SSH signature blob (RFC 4253 section 6.6: `string algorithm,
  *   string signature`) over exactly `data`, by the key whose public blob is `publicKey`, with
  *   `algorithm`; RSA is never SHA-1.
  * - A key that cannot be reached, or does not answer within 5 s, is `signer_unavailable`. Never a
@@ -26,6 +26,6 @@ export interface Signer {
    * verified one by one; a key of ours is proved at start and by `/readyz`.
    */
   readonly external: boolean
-  sign(data: Uint8Array): Promise<Uint8Array>
+  sign(data: Uint8Array): Uint8Array | Promise<Uint8Array>
   close(): Promise<void>
 }

@@ -39,20 +39,23 @@ export const createSigningKey = (given: {
   const issuer: Issuer = { publicKey: key.blob, algorithm, external, verify }
   const encode = createEncoder(key.blob)
   const underWay = new Set<Promise<string>>()
+  const follow = async (signing: Promise<string>): Promise<string> => {
+    underWay.add(signing)
+    try {
+      return await signing
+    } finally {
+      underWay.delete(signing)
+    }
+  }
 
   return Object.freeze({
     publicKey: formatPublicKey(key),
     fingerprint: key.fingerprint,
     async signCertificate(intent: CertificateIntent) {
       const signing = encode(intent, sign)
-      underWay.add(signing)
-      try {
-        const text = await signing
-        checkSigned(text, intent, issuer)
-        return text
-      } finally {
-        underWay.delete(signing)
-      }
+      const text = typeof signing === 'string' ? signing : await follow(signing)
+      checkSigned(text, intent, issuer)
+      return text
     },
     async prove() {
       // No certificate: it would begin with a length, and these letters make one of 1.8 GB. No SSHSIG

@@ -2,8 +2,14 @@
 declare module 'sshpk' {
   import type { Buffer } from 'node:buffer'
 
-  interface Key {
+  export interface Key {
     readonly type: string
+  }
+
+  interface KeyPart {
+    /** As in sshpk's algs.js; the parts stand in the order of the wire blob. */
+    readonly name: string
+    readonly data: Buffer
   }
 
   interface PrivateKey extends Key {
@@ -33,6 +39,9 @@ declare module 'sshpk' {
   }
 
   const sshpk: {
+    readonly Key: {
+      new (fields: { readonly type: string; readonly parts: readonly KeyPart[] }): Key
+    }
     readonly Certificate: {
       new (fields: {
         readonly subjects: readonly Identity[]

@@ -133,7 +133,8 @@ describe('an agent as a signer', () => {
     const fake = await startFake(blob, (n) => (n <= 256 ? undefined : late))
     const signer = await openAgentSigner({ socket: fake.path, fingerprint })
     const start = performance.now()
-    const all = Array.from({ length: 257 }, () => signer.sign(data).catch((error) => error))
+    const ask = async () => signer.sign(data)
+    const all = Array.from({ length: 257 }, () => ask().catch((error) => error))
     expect(await all.at(-1)).toMatchObject({
       ...unavailable,
       detail: '256 signatures are under way',

@@ -210,6 +210,18 @@ describe('a signer that breaks', () => {
     }
   })
 
+  test('and does not, but answers at once, is given no deadline', async () => {
+    const authority = await open(createMemorySigner())
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const certified = authority.certify(createSound())
+      expect(vi.getTimerCount()).toBe(0)
+      expect((await certified).intent).toEqual(createSound())
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   test.each<[SignerFault, string]>([
     ['fails', 'signer_unavailable'],
     ['answers nothing', 'signer_selfcheck'],

@@ -38,7 +38,7 @@ export const createFakeSigner = (given: { readonly external?: boolean } = {}) =>
     'signs with another key': (data) => stranger.sign(data),
     'names another algorithm': () =>
       Promise.resolve(encodeStrings('rsa-sha2-512', new Uint8Array(64))),
-  } as const satisfies Record<SignerFault, (data: Uint8Array) => Promise<Uint8Array>>
+  } as const satisfies Record<SignerFault, Signer['sign']>
 
   const signer: Signer = {
     algorithm: real.algorithm,

@@ -42,21 +42,24 @@ export const createMemorySigner = (
   const isEcdsa = keyTypes[type].family === 'ecdsa'
   let key: KeyObject | undefined = privateKey
 
-  const signRaw = async (data: Uint8Array): Promise<Uint8Array> => {
-    if (key === undefined) {
-      throw new AppError('signer_unavailable', 'The signing key has been closed: try again.')
-    }
-    const given = isEcdsa ? ({ key, dsaEncoding: 'ieee-p1363' } as const) : key
-    if (threads[algorithm] === 'main') return sign(hash, data, given)
-    return new Promise((resolve, reject) => {
+  const signInPool = (data: Uint8Array, given: Parameters<typeof sign>[2]): Promise<Uint8Array> =>
+    new Promise((resolve, reject) => {
       sign(hash, data, given, (error, raw) => (error === null ? resolve(raw) : reject(error)))
     })
-  }
   return Object.freeze({
     algorithm,
     publicKey,
     external: false,
-    sign: async (data: Uint8Array) => encodeSignature(algorithm, await signRaw(data)),
+    sign: (data: Uint8Array) => {
+      if (key === undefined) {
+        const message = 'The signing key has been closed: try again.'
+        return Promise.reject(new AppError('signer_unavailable', message))
+      }
+      const given = isEcdsa ? ({ key, dsaEncoding: 'ieee-p1363' } as const) : key
+      const encode = (raw: Uint8Array) => encodeSignature(algorithm, raw)
+      if (threads[algorithm] === 'main') return encode(sign(hash, data, given))
+      return signInPool(data, given).then(encode)
+    },
     close: async () => {
       key = undefined
     },
