@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import { formatTime } from '../lib/clock.ts'
-import { findIssuer } from './oidc/jwt.ts'
+import { findIssuer, type Jwt, readJwt } from './oidc/jwt.ts'
 
 /**
  * Who asks, as proven. Made only by a provider, from verified claims, and frozen: after
@@ -75,6 +75,7 @@ export interface Caller {
  * - `claims(token)` says, without any network call, whether this provider is the one to ask.
  *   It never throws, whatever the text.
  * - `authenticate(token)` resolves only for a token that is genuine, ours, and alive at `clock()`.
+ *   `authenticateJwt` is the same for a token that has been read, so that it is not read again.
  * - A token that is not accepted is `invalid_token`, always with the same message; the reason
  *   is in `detail`, for the log alone. The token's text is in neither.
  * - A provider that cannot answer (down, slow past its deadline, rate-limited, nonsense) is
@@ -88,18 +89,24 @@ export interface Provider {
   readonly issuer?: string
   claims(token: string): boolean
   authenticate(token: string): Promise<Caller>
+  /** There only where `issuer` is. */
+  authenticateJwt?(jwt: Jwt): Promise<Caller>
   check(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
 }
 
+type Time = 'issuedAt' | 'authenticatedAt' | 'expiresAt'
+
+export type FormattedIdentity = Omit<Identity, Time> & { readonly [name in Time]?: string }
+
 /** An identity as plain JSON data with RFC 3339 times, for log entries and `GET /v1/whoami`. */
-export const formatIdentity = (identity: Identity) => {
-  const { issuedAt, authenticatedAt, expiresAt, ...rest } = identity
+export const formatIdentity = (identity: Identity): FormattedIdentity => {
+  const { issuedAt, authenticatedAt, expiresAt } = identity
   return {
-    ...rest,
+    ...identity,
     ...(issuedAt === undefined ? {} : { issuedAt: formatTime(issuedAt) }),
     ...(authenticatedAt === undefined ? {} : { authenticatedAt: formatTime(authenticatedAt) }),
     ...(expiresAt === undefined ? {} : { expiresAt: formatTime(expiresAt) }),
-  }
+  } as FormattedIdentity
 }
 
 /** A question and what GitHub answered as plain JSON data, for log entries. */
@@ -186,7 +193,9 @@ export const createPool = (providers: readonly Provider[]): Pool => {
     throw new TypeError('two identity providers have one name')
   }
   // Of a thousand issuers each would read the token anew.
-  const byIssuer = new Map(providers.map((provider) => [provider.issuer, provider]))
+  const byIssuer = new Map<unknown, Provider>(
+    providers.map((provider) => [provider.issuer, provider]),
+  )
   byIssuer.delete(undefined)
   const others = providers.filter(({ issuer }) => issuer === undefined)
 
@@ -195,11 +204,15 @@ export const createPool = (providers: readonly Provider[]): Pool => {
       if (token.length > maxTokenLength) throw tokenRefused('longer than 16 KiB')
       const reasons: string[] = []
       let unavailable: AppError | undefined
-      const named = byIssuer.get(findIssuer(token))
+      const jwt = readJwt(token)
+      // The issuer of a token that is not as it should be says so in its own name.
+      const named = byIssuer.get(typeof jwt === 'string' ? findIssuer(token) : jwt.payload['iss'])
       for (const provider of named === undefined ? others : [named, ...others]) {
         if (provider !== named && !provider.claims(token)) continue
         try {
-          return await provider.authenticate(token)
+          return provider.authenticateJwt === undefined || typeof jwt === 'string'
+            ? await provider.authenticate(token)
+            : await provider.authenticateJwt(jwt)
         } catch (error) {
           if (!(error instanceof AppError)) throw error
           if (error.code === 'idp_unavailable') unavailable ??= error

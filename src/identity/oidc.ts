@@ -3,7 +3,7 @@ import { jwtVerify } from 'jose/jwt/verify'
 import { AppError } from '../errors.ts'
 import { type Clock, toSeconds } from '../lib/clock.ts'
 import { type Fetch, parseProviderUrl } from './fetch.ts'
-import { type Identity, noMemberships, type Provider, tokenRefused } from './index.ts'
+import { type Caller, noMemberships, type Provider, tokenRefused } from './index.ts'
 import {
   type ClaimRules,
   checkClaims,
@@ -12,7 +12,7 @@ import {
   type MfaEvidence,
 } from './oidc/claims.ts'
 import { type Algorithm, isAlgorithm } from './oidc/jwks.ts'
-import { findIssuer, parseJwt } from './oidc/jwt.ts'
+import { findIssuer, type Jwt, parseJwt } from './oidc/jwt.ts'
 import { createKeySet } from './oidc/key-set.ts'
 
 /** One OIDC issuer, as configured. */
@@ -55,39 +55,38 @@ export const createOidcProvider = (
   const rules: ClaimRules = { ...options, groupsClaim: options.groupsClaim ?? 'groups' }
   const keys = createKeySet({ issuer, algorithms, fetch: options.fetch, clock })
 
-  const verify = async (token: string): Promise<Identity> => {
-    const { header, payload } = parseJwt(token)
+  /** What jose is to find, whatever the token; `audience` as it wants it, to keep. */
+  const expected = {
+    issuer,
+    audience: [...audience],
+    requiredClaims: ['exp', 'iat', 'sub'],
+    maxTokenAge: maxTokenAgeSeconds,
+    clockTolerance: leewaySeconds,
+  }
+
+  const authenticateJwt = async ({ text, header, payload }: Jwt): Promise<Caller> => {
     const alg = algorithms.find((name) => name === header.alg)
     if (alg === undefined) throw tokenRefused('alg is not in the list of the issuer')
     checkClaims(payload, rules, toSeconds(clock()))
     const key = await keys.find(alg, header.kid)
     try {
-      await jwtVerify(token, key, {
-        algorithms: [alg],
-        issuer,
-        audience: [...audience],
-        requiredClaims: ['exp', 'iat', 'sub'],
-        maxTokenAge: maxTokenAgeSeconds,
-        clockTolerance: leewaySeconds,
-        // The keys may have taken seconds to come, and the token may have ended.
-        currentDate: clock(),
-      })
+      // The keys may have taken seconds to come, and the token may have ended.
+      await jwtVerify(text, key, { ...expected, algorithms: [alg], currentDate: clock() })
     } catch (error) {
       // Not its cause: jose's claim errors carry the whole payload.
       if (error instanceof JOSEError) throw tokenRefused(`jose: ${error.code}`)
       throw error
     }
-    return createIdentity(payload, rules)
+    const identity = createIdentity(payload, rules)
+    return Object.freeze({ identity, findMemberships: async () => noMemberships })
   }
 
   return Object.freeze({
     name: `oidc ${issuer}`,
     issuer,
     claims: (token: string) => findIssuer(token) === issuer,
-    async authenticate(token: string) {
-      const identity = await verify(token)
-      return Object.freeze({ identity, findMemberships: async () => noMemberships })
-    },
+    authenticate: async (token: string) => authenticateJwt(parseJwt(token)),
+    authenticateJwt,
     async check() {
       try {
         await keys.check()

@@ -161,39 +161,45 @@ const arrangeItems = (items: readonly unknown[]): readonly unknown[] | undefined
 }
 
 const arrangeMembers = (record: Members): Members | undefined => {
-  const names = Object.keys(record)
+  if (!isInOrder(record)) return sortMembers(record)
   let copy: Record<string, unknown> | undefined
-  if (!isAscending(names) || !isPlain(record)) {
-    if (names.some(isUnruly)) return undefined
-    names.sort()
-    copy = {}
-  }
-  for (const name of names) {
+  for (const name in record) {
     const member = record[name]
     if (member === undefined) continue
     const arranged = arrange(member)
     if (arranged === undefined) return undefined
-    if (arranged !== member) copy ??= { ...record }
-    if (copy !== undefined) copy[name] = arranged
+    if (arranged === member) continue
+    copy ??= { ...record }
+    copy[name] = arranged
   }
   return copy ?? record
 }
 
-/** Numbers, which an object has before its other members, and the name that is no member when it is set. */
-const isUnruly = (name: string): boolean => (name >= '0' && name < ':') || name === '__proto__'
-
-const isAscending = (names: readonly string[]): boolean => {
-  for (let at = 1; at < names.length; at++) {
-    if ((names[at] as string) < (names[at - 1] as string)) return false
-  }
-  return true
-}
-
 /** Another prototype may have a say in what JSON.stringify writes, as that of a Date has. */
-const isPlain = (record: Members): boolean => {
+const isInOrder = (record: Members): boolean => {
+  let last = ''
+  for (const name in record) {
+    if (name < last) return false
+    last = name
+  }
   const prototype = Object.getPrototypeOf(record)
   return prototype === Object.prototype || prototype === null
 }
+
+const sortMembers = (record: Members): Members | undefined => {
+  const sorted: Record<string, unknown> = {}
+  for (const name of Object.keys(record).sort()) {
+    const member = record[name]
+    if (member === undefined) continue
+    const arranged = arrange(member)
+    if (arranged === undefined || isUnruly(name)) return undefined
+    sorted[name] = arranged
+  }
+  return sorted
+}
+
+/** Numbers, which an object has before its other members, and the name that makes no member when it is set. */
+const isUnruly = (name: string): boolean => (name >= '0' && name < ':') || name === '__proto__'
 
 /** Each value on its own: for what is rare, and for the words of a refusal. */
 const formatByMember = (value: unknown): string => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Provider } from '../../src/identity/index.ts'
+import { readJwt } from '../../src/identity/oidc/jwt.ts'
 import { listMisbehaviours, type Misbehaviour } from '../fakes/http.ts'
 import { refusalOf, refusedMessage, type TestClock, unavailableMessage } from '../identity/setup.ts'
 
@@ -28,6 +29,13 @@ const isDeeplyFrozen = (value: unknown): boolean =>
   value === null ||
   value instanceof Date ||
   (Object.isFrozen(value) && Object.values(value).every(isDeeplyFrozen))
+
+/** Who it is, or why not. */
+const outcomeOf = async (caller: ReturnType<Provider['authenticate']>) =>
+  caller.then(
+    ({ identity }) => identity,
+    () => refusalOf(caller),
+  )
 
 /** The promises of identity/index.ts, for every implementation. */
 export const describeProvider = (name: string, open: () => Promise<ProviderHarness>): void => {
@@ -71,6 +79,23 @@ export const describeProvider = (name: string, open: () => Promise<ProviderHarne
         for (const part of token.split('.')) {
           expect(JSON.stringify(refusal), what).not.toContain(part)
         }
+      }
+    })
+
+    test('says of a token that was read before what it says of its text', async () => {
+      const provider = harness.createProvider()
+      const bad = Object.values(await harness.listBadTokens())
+      for (const token of [await harness.mintFor('maya'), await harness.mintFor('sam'), ...bad]) {
+        const jwt = readJwt(token)
+        // What has no issuer by which it is found has no use for one.
+        expect(typeof jwt === 'string').toBe(provider.issuer === undefined)
+        expect(provider.authenticateJwt === undefined).toBe(provider.issuer === undefined)
+        if (typeof jwt === 'string' || provider.authenticateJwt === undefined) continue
+        const [read, whole] = await Promise.all([
+          outcomeOf(provider.authenticateJwt(jwt)),
+          outcomeOf(provider.authenticate(token)),
+        ])
+        expect(read).toEqual(whole)
       }
     })
 

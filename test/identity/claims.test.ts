@@ -326,6 +326,7 @@ describe('the claims', () => {
   test('inherit nothing', () => {
     const { claims } = identify({})
     expect(Object.getPrototypeOf(claims)).toBe(null)
+    expect(Object.keys(claims)).toEqual(Object.keys(claims).sort())
     expect(claims['constructor']).toBe(undefined)
   })
 })

@@ -1,8 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import { createGithubProvider } from '../../src/identity/github.ts'
-import { createPool, noMemberships, type Pool, type Provider } from '../../src/identity/index.ts'
+import {
+  createPool,
+  type Identity,
+  noMemberships,
+  type Pool,
+  type Provider,
+} from '../../src/identity/index.ts'
+import { parseJwt } from '../../src/identity/oidc/jwt.ts'
 import { type Github, startGithub } from '../fakes/github.ts'
+import { encodeJwt } from '../fakes/jwt.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
 import { createTestClock, createTestProvider, refusalOf, refused, unavailable } from './setup.ts'
 
@@ -98,6 +106,45 @@ describe('the pool', () => {
     const large = createPool([...many, createTestProvider(first, clock)])
     expect((await large.authenticate(await first.mint())).identity.issuer).toBe(first.issuer)
     expect(asked).toBe(0)
+  })
+
+  test('hands the issuer what it has read of the token, and never a token that reads badly', async () => {
+    const given: unknown[] = []
+    const provider: Provider = {
+      ...createTestProvider(first, clock),
+      authenticate: async (token) => {
+        given.push(token)
+        throw new AppError('invalid_token', 'A sentence.', { detail: 'read by itself' })
+      },
+      authenticateJwt: async (jwt) => {
+        given.push(jwt)
+        return { identity: {} as Identity, findMemberships: async () => noMemberships }
+      },
+    }
+    const pool = createPool([provider])
+    const token = await first.mint()
+    const { header, payload } = parseJwt(token)
+    await pool.authenticate(token)
+    const { privateKey } = await first.findKey('ES256')
+    const twice = `{"iss":"${first.issuer}","iss":"${first.issuer}"}`
+    const odd = encodeJwt('{"alg":"ES256"}', twice, 'ES256', privateKey)
+    expect(await refusalOf(pool.authenticate(odd))).toEqual(
+      refused(`oidc ${first.issuer}: read by itself`),
+    )
+    expect(given).toEqual([{ text: token, header, payload }, odd])
+  })
+
+  test('tells the log how a token of an issuer reads badly', async () => {
+    const { privateKey } = await first.findKey('ES256')
+    const twice = `{"iss":"https://idp.example.com","iss":"${first.issuer}"}`
+    const odd = encodeJwt('{"alg":"ES256"}', twice, 'ES256', privateKey)
+    expect(await refusalOf(pool.authenticate(odd))).toEqual(
+      refused(`oidc ${first.issuer}: the payload has the member "iss" twice`),
+    )
+    const [head, payload, signature] = (await first.mint()).split('.')
+    expect(await refusalOf(pool.authenticate(`${head}.${payload}.${signature?.slice(1)}`))).toEqual(
+      refused(`oidc ${first.issuer}: the signature is not base64url`),
+    )
   })
 
   test('says of each provider how it is', async () => {

@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Provider } from '../../src/identity/index.ts'
-import { findIssuer, parseJwt } from '../../src/identity/oidc/jwt.ts'
+import { findIssuer, parseJwt, readJwt } from '../../src/identity/oidc/jwt.ts'
 import { encodeJwt, encodeSegment } from '../fakes/jwt.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
 import { createTestClock, createTestProvider, refusalOf, refused } from './setup.ts'
@@ -188,6 +188,35 @@ describe('the form', () => {
     expect(await ask(`${header}.${payload}.${signature}`)).toEqual(
       refused('the payload is not base64url of UTF-8'),
     )
+  })
+
+  test('is one text of its bytes in every segment, and no other', async () => {
+    const [head, payload] = (await fake.mint()).split('.')
+    const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const judge = (parts: readonly (string | undefined)[]): string => {
+      const read = readJwt(parts.join('.'))
+      return typeof read === 'string' ? read : 'read'
+    }
+    for (const start of ['', 'A', 'AA', 'AAA', 'A-_z']) {
+      for (const letter of letters) {
+        const segment = start + letter
+        const isOne = Buffer.from(segment, 'base64url').toString('base64url') === segment
+        expect(judge([head, payload, segment])).toBe(
+          isOne ? 'read' : 'the signature is not base64url',
+        )
+      }
+    }
+    // `{}` and a space, or two: of the letters that stand for them only the first is the text.
+    for (const text of ['{} ', '{}  ', '{}']) {
+      const segment = encodeSegment(text)
+      const next = letters[letters.indexOf(segment.at(-1) as string) + 1]
+      const other = `${segment.slice(0, -1)}${next}`
+      expect(judge([head, segment, 'AAAA'])).toBe('read')
+      if (segment.length % 4 === 0) continue
+      expect(Buffer.from(other, 'base64url').toString()).toBe(text)
+      expect(judge([head, other, 'AAAA'])).toBe('the payload is not base64url of UTF-8')
+      expect(judge([other, payload, 'AAAA'])).toBe('the header is not base64url of UTF-8')
+    }
   })
 
   test('never makes the readers fail otherwise than by refusing', () => {

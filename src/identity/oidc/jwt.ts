@@ -3,9 +3,10 @@ import { JsonError, parseJson } from '../../lib/json.ts'
 import { maxTokenLength, tokenRefused } from '../index.ts'
 import { isName, isRecord, type Unchecked } from '../values.ts'
 
-/** The two readable parts of a token. Its signature has not been checked. */
+/** A token and its two readable parts. Its signature has not been checked. Made by reading the text alone. */
 export interface Jwt {
-  readonly header: Unchecked & { readonly alg: string; readonly kid?: string }
+  readonly text: string
+  readonly header: { readonly alg: string; readonly kid?: string }
   readonly payload: Unchecked
 }
 
@@ -26,13 +27,21 @@ const typePattern = /^(?:application\/)?(?:jwt|at\+jwt)$/i
  * @throws AppError `invalid_token`
  */
 export const parseJwt = (token: string): Jwt => {
-  if (!isCompact(token)) throw tokenRefused('not a compact JWS')
-  const [header, payload, signature] = token.split('.') as [string, string, string]
-  if (decodeSegment(signature) === undefined) throw tokenRefused('the signature is not base64url')
-  return {
-    header: checkHeader(parsePart(header, 'header')),
-    payload: parsePart(payload, 'payload'),
-  }
+  const jwt = readJwt(token)
+  if (typeof jwt === 'string') throw tokenRefused(jwt)
+  return jwt
+}
+
+/** The same; where it is none, in words why not. Never throws. */
+export const readJwt = (token: string): Jwt | string => {
+  if (!isCompact(token)) return 'not a compact JWS'
+  const [first, second, signature] = token.split('.') as [string, string, string]
+  if (!isCanonical(signature)) return 'the signature is not base64url'
+  const members = readPart(first, 'header')
+  const header = typeof members === 'string' ? members : readHeader(members)
+  if (typeof header === 'string') return header
+  const payload = readPart(second, 'payload')
+  return typeof payload === 'string' ? payload : { text: token, header, payload }
 }
 
 /** The issuer an unverified token names, to find who is to verify it; undefined for anything else. Never throws. */
@@ -50,35 +59,38 @@ export const findIssuer = (token: string): string | undefined => {
 const isCompact = (token: string): boolean =>
   token.length <= maxTokenLength && compactPattern.test(token)
 
-/** Undefined unless canonical: Node skips trailing bits that would make two texts of one value. */
-const decodeSegment = (segment: string): Uint8Array | undefined => {
-  const bytes = Buffer.from(segment, 'base64url')
-  return bytes.toString('base64url') === segment ? bytes : undefined
+/** The letters that may come last, where two or three make up the last one or two bytes. */
+const lastLetters: Readonly<Record<number, string>> = { 2: 'AQgw', 3: 'AEIMQUYcgkosw048' }
+
+/**
+ * Whether a segment is the one text of its bytes: bits behind the last byte must be zero (RFC 4648
+ * section 3.5), and Node would skip them. Its letters have been looked at.
+ */
+const isCanonical = (segment: string): boolean => {
+  const over = segment.length % 4
+  return over === 0 || lastLetters[over]?.includes(segment.at(-1) as string) === true
 }
 
-const parsePart = (segment: string, part: 'header' | 'payload'): Unchecked => {
-  const bytes = decodeSegment(segment)
-  const text = bytes === undefined ? undefined : decodeUtf8(bytes)
-  if (text === undefined) throw tokenRefused(`the ${part} is not base64url of UTF-8`)
+const readPart = (segment: string, part: 'header' | 'payload'): Unchecked | string => {
+  const text = isCanonical(segment) ? decodeUtf8(Buffer.from(segment, 'base64url')) : undefined
+  if (text === undefined) return `the ${part} is not base64url of UTF-8`
   try {
     const value = parseJson(text)
-    if (isRecord(value)) return value
+    return isRecord(value) ? value : `the ${part} is not a JSON object`
   } catch (error) {
     if (!(error instanceof JsonError)) throw error
-    throw tokenRefused(`the ${part} ${error.message}`)
+    return `the ${part} ${error.message}`
   }
-  throw tokenRefused(`the ${part} is not a JSON object`)
 }
 
-const checkHeader = (header: Unchecked): Jwt['header'] => {
+const readHeader = (header: Unchecked): Jwt['header'] | string => {
   const { alg, kid, typ } = header
   const refused = refusedMembers.find((name) => Object.hasOwn(header, name))
-  if (refused !== undefined) throw tokenRefused(`the header has the member ${refused}`)
-  if (typeof alg !== 'string') throw tokenRefused('the header names no algorithm')
+  if (refused !== undefined) return `the header has the member ${refused}`
+  if (typeof alg !== 'string') return 'the header names no algorithm'
   if (typ !== undefined && !(typeof typ === 'string' && typePattern.test(typ))) {
-    throw tokenRefused('the header names a type that is neither JWT nor at+jwt')
+    return 'the header names a type that is neither JWT nor at+jwt'
   }
   if (kid === undefined) return { alg }
-  if (!isName(kid)) throw tokenRefused('the header has a key id that is no short string')
-  return { alg, kid }
+  return isName(kid) ? { alg, kid } : 'the header has a key id that is no short string'
 }
