@@ -323,7 +323,7 @@ describe('the claims', () => {
     })
   })
 
-  test('inherit nothing', () => {
+  test('inherit nothing, and stand in the order of the log', () => {
     const { claims } = identify({})
     expect(Object.getPrototypeOf(claims)).toBe(null)
     expect(Object.keys(claims)).toEqual(Object.keys(claims).sort())
