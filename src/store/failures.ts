@@ -13,6 +13,9 @@ const meanings: readonly (readonly [prefix: string, code: keyof typeof messages]
   ['SQLITE_CONSTRAINT', 'log_conflict'],
 ]
 
+/** What json_extract says of a body that is no JSON; none such is ever taken. */
+const malformed = 'malformed JSON'
+
 /**
  * What went wrong in the store, in the words of the contract (audit/store.ts): a damaged file is
  * `log_corrupt`, a broken rule of the table `log_conflict`, everything else `audit_unavailable`.
@@ -22,7 +25,8 @@ export const toStoreError = (error: unknown): AppError => {
   if (error instanceof AppError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const text = error instanceof Error ? error.message : String(error)
-  const meaning = meanings.find(([prefix]) => code.startsWith(prefix))?.[1]
+  const meaning =
+    text === malformed ? 'log_corrupt' : meanings.find(([prefix]) => code.startsWith(prefix))?.[1]
   return storeError(meaning ?? 'audit_unavailable', code === '' ? text : `${code}: ${text}`, error)
 }
 

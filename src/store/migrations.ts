@@ -11,19 +11,8 @@ export interface EntriesTable {
   seq: number
   body: string
   hash: string
-  time: GeneratedAlways<string | null>
   type: GeneratedAlways<string | null>
-  request_id: GeneratedAlways<string | null>
-  issuer: GeneratedAlways<string | null>
-  subject: GeneratedAlways<string | null>
-  name: GeneratedAlways<string | null>
-  host: GeneratedAlways<string | null>
-  login: GeneratedAlways<string | null>
-  rule: GeneratedAlways<string | null>
-  code: GeneratedAlways<string | null>
   serial: GeneratedAlways<string | null>
-  key_id: GeneratedAlways<string | null>
-  fingerprint: GeneratedAlways<string | null>
   policy: GeneratedAlways<string | null>
 }
 
@@ -57,7 +46,7 @@ export interface Tables {
   migrations: { version: number; name: string }
 }
 
-/** Where each searchable column is read from: the body is the only truth. */
+/** Where each value that is searched for is read from: the body is the only truth. */
 export const columns = {
   time: '$.time',
   type: '$.type',
@@ -73,11 +62,20 @@ export const columns = {
   key_id: '$.certificate.keyId',
   fingerprint: '$.ask.fingerprint',
   policy: '$.policy',
-} as const satisfies Record<Exclude<keyof EntriesTable, 'seq' | 'body' | 'hash'>, string>
+} as const
 
 const generated = Object.entries(columns).map(
   ([name, path]) => `${name} TEXT GENERATED ALWAYS AS (json_extract(body, '${path}')) VIRTUAL`,
 )
+
+/** Those that an index is over. SQLite works out every generated column of a row that is inserted. */
+const indexed: readonly string[] = ['type', 'serial', 'policy']
+
+/** The types that a log may be full of. What every start asks for is rare, and so is every type to come. */
+export const frequent: readonly string[] = ['allow', 'deny', 'error', 'refusals', 'read']
+
+/** SQLite finds a partial index only where a query says its condition word by word: this never changes. */
+export const rare = frequent.map((type) => `type <> '${type}'`).join(' AND ')
 
 /** REPLACE deletes the row it collides with, past any DELETE trigger: so a collision is refused first. */
 const refuseInsert = `NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entries)
@@ -122,6 +120,18 @@ export const migrations: readonly Migration[] = [
   {
     name: 'people',
     statements: ['CREATE TABLE people (segment INTEGER PRIMARY KEY, cells BLOB NOT NULL) STRICT'],
+  },
+  {
+    // Reads the whole log once: about 2 s of CPU, and 2 GB of the disk, for a million entries.
+    name: 'rare',
+    statements: [
+      'DROP INDEX entries_freeze',
+      // Of a virtual column nothing stands in the rows: this changes the table's definition alone.
+      ...Object.keys(columns)
+        .filter((name) => !indexed.includes(name))
+        .map((name) => `ALTER TABLE entries DROP COLUMN ${name}`),
+      `CREATE INDEX entries_rare ON entries (type) WHERE ${rare}`,
+    ],
   },
 ]
 

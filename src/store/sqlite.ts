@@ -5,9 +5,9 @@ import type { Filter, Head, Row, Store } from '../audit/store.ts'
 import type { ReportStore, StoredReport } from '../hosts/reports.ts'
 import { createBuilder, openConnection } from './connection.ts'
 import { storeError, toStoreError } from './failures.ts'
-import type { Tables } from './migrations.ts'
+import { columns, frequent, rare, type Tables } from './migrations.ts'
 import { createReports } from './reports.ts'
-import { createSummaries, type Part, type Range } from './summaries.ts'
+import { createSummaries, isThere, type Part, type Range } from './summaries.ts'
 
 /** Everything the database holds: the log, and beside it the hosts' reports. */
 export type WholeStore = Store & ReportStore
@@ -32,6 +32,8 @@ export const createSqlite = (connection: Database): WholeStore => {
   const touch = connection.prepare('UPDATE migrations SET name = name WHERE version = 1')
   const summaries = createSummaries(connection)
   const reports = createReports(connection)
+  /** Not so in a log that no service has brought to this version yet, and only a reader meets. */
+  const hasRare = isThere(connection, 'entries_rare')
   let isOpen = true
 
   const append = connection.transaction((rows: readonly Row[], expected: Head | undefined) => {
@@ -71,7 +73,7 @@ export const createSqlite = (connection: Database): WholeStore => {
         .orderBy('seq', order === 'newest' ? 'desc' : 'asc')
         .limit(most)
         .execute()
-    if (hasIndex(filter)) return select(range, limit)
+    if (hasIndex(filter, hasRare)) return select(range, limit)
     const rows: Row[] = []
     for await (const part of summaries.listParts(filter, range, order)) {
       checkOpen()
@@ -121,38 +123,48 @@ const selectRows = (builder: Kysely<Tables>) =>
 type Rows = SelectQueryBuilder<Tables, 'entries', Row>
 
 const is =
-  (column: Exclude<keyof Tables['entries'], 'seq'>) =>
+  (name: keyof typeof columns) =>
   (rows: Rows, value: string): Rows =>
-    rows.where(column, '=', value)
+    rows.where(read(name), '=', value)
 
-/** The types that an index knows. */
-const indexed: ReadonlySet<string> = new Set(['policy', 'freeze', 'unfreeze'])
+const read = (name: keyof typeof columns) =>
+  sql<string>`json_extract(body, ${sql.lit(columns[name])})`
 
-/** Whether a search goes by an index of the table, or asks for everything. */
-const hasIndex = (filter: Filter): boolean =>
-  filter.serial !== undefined ||
-  (filter.type !== undefined && indexed.has(filter.type)) ||
-  Object.values(filter).every((value) => value === undefined)
+/**
+ * Whether a search goes by an index of the table, or asks for everything. With more to look for a rare
+ * type does not: of what the index finds any number would be read in one go, and appends would wait.
+ */
+const hasIndex = (filter: Filter, hasRare: boolean): boolean => {
+  const { type, serial, policy, ...others } = filter
+  if (serial !== undefined) return true
+  if (Object.values(others).some((value) => value !== undefined)) return false
+  if (type === undefined) return policy === undefined
+  return policy === undefined ? hasRare && !frequent.includes(type) : type === 'policy'
+}
 
 const conditions = {
-  // A literal, without which the partial indices are not found.
-  type: (rows, value) => rows.where('type', '=', indexed.has(value) ? sql.lit(value) : value),
+  // In the words of a partial index, without which it is not found.
+  type: (rows, value, { policy }) => {
+    if (frequent.includes(value)) return rows.where('type', '=', value)
+    if (value === 'policy' && policy !== undefined) return rows.where('type', '=', sql.lit(value))
+    return rows.where(sql<boolean>`${sql.raw(rare)}`).where('type', '=', value)
+  },
   issuer: is('issuer'),
   subject: is('subject'),
   name: is('name'),
   host: is('host'),
   login: is('login'),
   rule: is('rule'),
-  serial: is('serial'),
+  serial: (rows, value) => rows.where('serial', '=', value),
   requestId: is('request_id'),
-  policy: is('policy'),
-  since: (rows, value) => rows.where('time', '>=', value),
-  until: (rows, value) => rows.where('time', '<', value),
-} as const satisfies Record<keyof Filter, (rows: Rows, value: string) => Rows>
+  policy: (rows, value) => rows.where('policy', '=', value),
+  since: (rows, value) => rows.where(read('time'), '>=', value),
+  until: (rows, value) => rows.where(read('time'), '<', value),
+} as const satisfies Record<keyof Filter, (rows: Rows, value: string, filter: Filter) => Rows>
 
 const narrow = (rows: Rows, filter: Filter): Rows =>
   (Object.entries(filter) as [keyof Filter, string | undefined][]).reduce(
     (narrowed, [name, value]) =>
-      value === undefined ? narrowed : conditions[name](narrowed, value),
+      value === undefined ? narrowed : conditions[name](narrowed, value, filter),
     rows,
   )

@@ -161,7 +161,7 @@ interface Block {
 
 /** Undefined in a log that no service has brought to this version yet, and only a reader meets. */
 const openTable = (connection: Database) => {
-  if (!hasTable(connection, 'summaries')) return undefined
+  if (!isThere(connection, 'summaries')) return undefined
   const insert = connection.prepare('INSERT OR IGNORE INTO summaries VALUES (?, ?, ?, ?)')
   const selectLast = connection.prepare('SELECT coalesce(max(segment), -1) AS last FROM summaries')
   const selectOne = connection.prepare('SELECT * FROM summaries WHERE segment = ?')
@@ -178,7 +178,7 @@ const openTable = (connection: Database) => {
 
 /** The same for whose the entries are. */
 const openPeople = (connection: Database) => {
-  if (!hasTable(connection, 'people')) return undefined
+  if (!isThere(connection, 'people')) return undefined
   const insert = connection.prepare('INSERT OR IGNORE INTO people VALUES (?, ?)')
   const selectBlock = connection.prepare('SELECT * FROM people WHERE segment BETWEEN ? AND ?')
   return {
@@ -189,7 +189,8 @@ const openPeople = (connection: Database) => {
   }
 }
 
-const hasTable = (connection: Database, name: string): boolean =>
+/** Whether the database has a table or an index of that name. */
+export const isThere = (connection: Database, name: string): boolean =>
   connection.prepare('SELECT 1 FROM sqlite_schema WHERE name = ?').get(name) !== undefined
 
 const createState = (next: number): State => ({

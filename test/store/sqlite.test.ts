@@ -165,19 +165,6 @@ describe('the table', () => {
   ])('takes only rows that say something: $sql', async ({ sql, says }) => {
     await rawly((connection) => expect(() => connection.exec(sql)).toThrow(says))
   })
-
-  test('finds a serial and a policy without reading the whole log', async () => {
-    const connection = await openConnection(makePath())
-    const plan = (sql: string) =>
-      connection
-        .prepare(`EXPLAIN QUERY PLAN SELECT seq FROM entries WHERE ${sql} ORDER BY seq DESC`)
-        .all('value')
-        .map((step) => (step as { readonly detail: string }).detail)
-    expect(plan('serial = ?')[0]).toContain('INDEX entries_serial (serial=?)')
-    expect(plan(`type = 'policy' AND policy = ?`)[0]).toContain('INDEX entries_policy')
-    expect(plan(`type = 'freeze' AND seq >= ? AND seq <= 9`)[0]).toContain('INDEX entries_freeze')
-    connection.close()
-  })
 })
 
 describe('migrations', () => {
