@@ -203,6 +203,8 @@ export const build = async (
       listHosts: parts.hosts.list,
     })
     await evidence.start()
+    // Where this fails it is tried again when somebody comes with a proof.
+    recent.settle().catch(() => {})
 
     // The door.
     const currentPolicy = watch.current

@@ -96,6 +96,7 @@ export const createIssue = (deps: {
       checkOrders()
       deps.checkHost(ask.host)
       if (proof !== undefined) {
+        await recent.settle()
         const use = (hash: string) => recent.useProof(hash, at)
         facts.proof = checkProof({ proof, publicKey, audience, at, use })
       }

@@ -37,6 +37,7 @@ const allow: Decision = {
 }
 
 const unlimited: Recent = {
+  settle: async () => {},
   useProof: () => true,
   takePlace: async () => ({ used: 1, release: () => {} }),
 }

@@ -15,6 +15,12 @@ export interface Place {
  * since it is read from the log, and holds for one process, as the log itself does.
  */
 export interface Recent {
+  /**
+   * Resolves once it is known which proofs were used before this process began; no other is asked
+   * about before. A start does not wait for it: a busy service has written very many entries in the
+   * minutes that are read. Code: `audit_unavailable` where the log cannot be read, and the next call reads again.
+   */
+  settle(): Promise<void>
   /** Marks a proof as used; false where it has been used before. At most `proofSeconds` are remembered. */
   useProof(hash: string, at: Date): boolean
   /**
@@ -41,7 +47,7 @@ const pageSize = 1000
 /** Entries stand in the order of their appends, which is nearly that of their times. */
 const slackSeconds = 300
 
-/** Reads what must be remembered of the log's last minutes; its last hour once a rule has a ceiling. */
+/** Of the log's last minutes reads what must be remembered once somebody asks, and of its last hour once a rule has a ceiling. */
 export const openRecent = async (deps: {
   readonly store: Pick<Store, 'head' | 'read'>
   readonly now: Date
@@ -49,8 +55,11 @@ export const openRecent = async (deps: {
   const { store } = deps
   const last = (await store.head())?.seq ?? 0
   const proofs = new Map<string, number>()
-  await walkBack(store, last, toSeconds(deps.now) - proofSeconds, ({ proof, time }) => {
-    if (proof !== undefined) proofs.set(proof, time)
+  const settle = createOnce(() => {
+    const since = toSeconds(deps.now) - proofSeconds
+    return walkBack(store, last, since, '"proof":', ({ proof, time }) => {
+      if (proof !== undefined) proofs.set(proof, time)
+    })
   })
 
   const places = new Map<string, number[]>()
@@ -60,11 +69,10 @@ export const openRecent = async (deps: {
     if (times === undefined) places.set(rule, [time])
     else if (times.push(time) >= 2 * keptPlaces) times.splice(0, times.length - keptPlaces)
   }
-  let earlier: Promise<void> | undefined
   /** Certificates from before this process began. */
-  const readEarlier = async (now: number): Promise<void> => {
+  const readEarlier = createOnce(async (now: number): Promise<void> => {
     const found = new Map<string, number[]>()
-    await walkBack(store, last, now - hourSeconds, ({ rule, time }) => {
+    await walkBack(store, last, now - hourSeconds, '"type":"allow"', ({ rule, time }) => {
       if (rule === undefined) return
       const times = found.get(rule)
       if (times === undefined) found.set(rule, [time])
@@ -73,9 +81,10 @@ export const openRecent = async (deps: {
     for (const [rule, times] of found) {
       places.set(rule, [...times.reverse(), ...(places.get(rule) ?? [])])
     }
-  }
+  })
 
   return Object.freeze({
+    settle,
     useProof(hash: string, at: Date) {
       const now = toSeconds(at)
       for (const [old, time] of proofs) {
@@ -88,14 +97,7 @@ export const openRecent = async (deps: {
     },
     async takePlace(rule: string, most: number | undefined, at: Date) {
       const now = toSeconds(at)
-      if (most !== undefined) {
-        earlier ??= readEarlier(now)
-        await earlier.catch((error: unknown) => {
-          // The next ask reads again.
-          earlier = undefined
-          throw error
-        })
-      }
+      if (most !== undefined) await readEarlier(now)
       const used = most === undefined ? 0 : countSince(places.get(rule) ?? [], now - hourSeconds)
       if (most !== undefined && used >= most) return undefined
       addPlace(rule, now)
@@ -111,6 +113,18 @@ export const openRecent = async (deps: {
   })
 }
 
+/** The same work for all who ask; after a failure the next one begins it again. */
+const createOnce = <Args extends readonly unknown[]>(work: (...args: Args) => Promise<void>) => {
+  let running: Promise<void> | undefined
+  return (...args: Args): Promise<void> => {
+    running ??= work(...args).catch((error: unknown) => {
+      running = undefined
+      throw error
+    })
+    return running
+  }
+}
+
 const countSince = (times: readonly number[], since: number): number =>
   times.reduce((count, time) => (time > since ? count + 1 : count), 0)
 
@@ -121,21 +135,24 @@ interface Remembered {
   readonly proof?: string
 }
 
-/** Visits the entries from `seq` back to a time in seconds, newest first. */
+/** Visits the entries that have such a text in them, from `seq` back to a time in seconds, newest first. */
 const walkBack = async (
   store: Pick<Store, 'read'>,
   seq: number,
   since: number,
+  wanted: string,
   visit: (entry: Remembered) => void,
 ): Promise<void> => {
   for (let end = seq; end > 0; end -= pageSize) {
     const from = Math.max(1, end - pageSize + 1)
     const rows = await store.read(from, end - from + 1)
     for (const { body } of rows.toReversed()) {
-      const entry = readEntry(body)
-      if (entry.time < since - slackSeconds) return
-      if (entry.time >= since) visit(entry)
+      // To look into all of a hundred thousand entries would take most of the time.
+      const entry = body.includes(wanted) ? readEntry(body) : undefined
+      if (entry !== undefined && entry.time >= since) visit(entry)
     }
+    const [oldest] = rows
+    if (oldest !== undefined && readEntry(oldest.body).time < since - slackSeconds) return
   }
 }
 

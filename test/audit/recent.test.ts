@@ -39,9 +39,38 @@ describe('a proof', () => {
       denyEntry(1, { time: formatTime(ago(50)), proof: 'refused' }),
       allow(5),
     ])
+    await recent.settle()
     expect(recent.useProof('allowed', now)).toBe(false)
     expect(recent.useProof('refused', now)).toBe(false)
     expect(recent.useProof('long ago', now)).toBe(true)
+  })
+
+  test('of before a restart is found among more entries than one page of the log', async () => {
+    const others = Array.from({ length: 2100 }, () => allow(60))
+    const { recent } = await open([allow(110, { proof: 'first' }), ...others])
+    await recent.settle()
+    expect(recent.useProof('first', now)).toBe(false)
+  })
+
+  test('waits for what is read of before a restart, and no start does', async () => {
+    const { store } = await open([allow(10, { proof: 'used' })])
+    let reads = 0
+    const recent = await openRecent({
+      now,
+      store: {
+        head: store.head,
+        read: async (from, limit) => {
+          reads++
+          if (reads === 1) throw new AppError('audit_unavailable', 'The log cannot be read.')
+          return store.read(from, limit)
+        },
+      },
+    })
+    expect(reads).toBe(0)
+    await expect(recent.settle()).rejects.toMatchObject({ code: 'audit_unavailable' })
+    await Promise.all([recent.settle(), recent.settle()])
+    expect(reads).toBe(2)
+    expect(recent.useProof('used', now)).toBe(false)
   })
 })
 
