@@ -72,12 +72,18 @@ export const keyTypes = {
   }
 >
 
-/** Each curve: its name in a JWK (RFC 7518 section 6.2.1.1) and the bytes of a coordinate. */
+/**
+ * Each curve: its name in a JWK (RFC 7518 section 6.2.1.1), OpenSSL's name for it, and the bytes of
+ * a coordinate.
+ */
 export const curves = {
-  nistp256: { jwk: 'P-256', bytes: 32 },
-  nistp384: { jwk: 'P-384', bytes: 48 },
-  nistp521: { jwk: 'P-521', bytes: 66 },
-} as const satisfies Record<Curve, { readonly jwk: string; readonly bytes: number }>
+  nistp256: { jwk: 'P-256', openssl: 'prime256v1', bytes: 32 },
+  nistp384: { jwk: 'P-384', openssl: 'secp384r1', bytes: 48 },
+  nistp521: { jwk: 'P-521', openssl: 'secp521r1', bytes: 66 },
+} as const satisfies Record<
+  Curve,
+  { readonly jwk: string; readonly openssl: string; readonly bytes: number }
+>
 
 /** Each signature algorithm: the one key type it belongs to, and its hash (ed25519 has its own). */
 export const signatureAlgorithms = {

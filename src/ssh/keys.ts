@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts'
 import { decodeBase64, encodeBase64, encodeHex, formatSha256 } from '../lib/bytes.ts'
 import { isKeyType, type KeyType, keyTypes } from './algorithms.ts'
-import { createKeyObject, decodeKeyParts, type KeyParts } from './native.ts'
+import { checkPoint, decodeKeyParts, type KeyParts } from './native.ts'
 import { findRsaWeakness } from './rsa.ts'
 import { createReader, WireError } from './wire.ts'
 
@@ -135,8 +135,7 @@ const checkParts = (type: KeyType, parts: KeyParts): void => {
       const row = keyTypes[type]
       if (!('curve' in row) || row.curve !== parts.curve)
         throw invalid('the curve is not the type’s')
-      // The import finds out whether the point lies on the curve.
-      createKeyObject(parts)
+      checkPoint(parts)
       return
     }
     case 'rsa': {

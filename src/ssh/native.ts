@@ -1,12 +1,18 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, ECDH, type KeyObject } from 'node:crypto'
 import { concat } from '../lib/bytes.ts'
 import { curves, isCurve, type KeyType, keyTypes } from './algorithms.ts'
 import { createReader, encodeMpint, encodeString, encodeStrings, WireError } from './wire.ts'
 
+interface EcdsaParts {
+  readonly family: 'ecdsa'
+  readonly curve: string
+  readonly point: Uint8Array
+}
+
 /** The numbers of a public key, out of its wire blob; nothing about them has been checked. */
 export type KeyParts =
   | { readonly family: 'ed25519'; readonly point: Uint8Array }
-  | { readonly family: 'ecdsa'; readonly curve: string; readonly point: Uint8Array }
+  | EcdsaParts
   | { readonly family: 'rsa'; readonly modulus: Uint8Array; readonly exponent: Uint8Array }
 
 /** The parts of a blob of this type, and a FIDO key's application. @throws WireError */
@@ -47,6 +53,24 @@ export const decodeKeyParts = (
 
 const encode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
 
+/** What is known of the curve of a point, which must be uncompressed. @throws WireError */
+const findCurve = ({ curve, point }: EcdsaParts) => {
+  if (!isCurve(curve)) throw new WireError('the curve is not known')
+  if (point.length !== 1 + 2 * curves[curve].bytes || point[0] !== 4) {
+    throw new WireError('the point is not uncompressed, or has the wrong length')
+  }
+  return curves[curve]
+}
+
+/**
+ * Checks that an ECDSA point is uncompressed and lies on its curve: all that `createKeyObject` checks,
+ * in a quarter of the time. There OpenSSL also multiplies the point by the curve's order, which says
+ * nothing new of a curve whose cofactor is 1. @throws where it is not so
+ */
+export const checkPoint = (parts: EcdsaParts): void => {
+  ECDH.convertKey(parts.point, findCurve(parts).openssl)
+}
+
 /**
  * The parts as a node:crypto key. An ECDSA point must be uncompressed and lie on its curve.
  * @throws where node:crypto does not take it.
@@ -59,12 +83,8 @@ export const createKeyObject = (parts: KeyParts): KeyObject => {
         key: { kty: 'OKP', crv: 'Ed25519', x: encode(parts.point) },
       })
     case 'ecdsa': {
-      if (!isCurve(parts.curve)) throw new WireError('the curve is not known')
-      const { jwk, bytes } = curves[parts.curve]
+      const { jwk, bytes } = findCurve(parts)
       const { point } = parts
-      if (point.length !== 1 + 2 * bytes || point[0] !== 4) {
-        throw new WireError('the point is not uncompressed, or has the wrong length')
-      }
       const x = encode(point.subarray(1, 1 + bytes))
       const y = encode(point.subarray(1 + bytes))
       return createPublicKey({ format: 'jwk', key: { kty: 'EC', crv: jwk, x, y } })

@@ -32,6 +32,22 @@ describe('an ECDSA key', () => {
     expectRefused(fido, 'invalid_public_key')
   })
 
+  test('has no second form: with the field’s prime added to a coordinate it is refused', () => {
+    // P-521 (FIPS 186-4 section D.1.2.5): y² = b at x = 0, and 66 bytes have room for more than the prime.
+    const prime = 2n ** 521n - 1n
+    const b = BigInt(
+      '0x51953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1bf073573df883d2c34f1ef451fd46b503f00',
+    )
+    let y = b
+    for (let power = 0; power < 519; power++) y = (y * y) % prime
+    const write = (number: bigint) => Buffer.from(number.toString(16).padStart(132, '0'), 'hex')
+    const lineOf = (...numbers: readonly bigint[]) =>
+      line('ecdsa-sha2-nistp521', 'nistp521', concat(Uint8Array.of(4), ...numbers.map(write)))
+    expect(parsePublicKey(lineOf(0n, y)).type).toBe('ecdsa-sha2-nistp521')
+    expectRefused(lineOf(prime, y), 'invalid_public_key')
+    expectRefused(lineOf(0n, y + prime), 'invalid_public_key')
+  })
+
   test('of a curve SSH does not have is refused', () => {
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
