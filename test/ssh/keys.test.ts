@@ -143,6 +143,7 @@ describe('a public key', () => {
       { ...key, blob: other.blob },
       { ...key, type: other.type },
       { ...key, fingerprint: other.fingerprint },
+      Object.create(key, { blob: { value: other.blob } }),
     ]) {
       expect(() => checkPublicKey(forged)).toThrow(
         expect.objectContaining({ code: 'invalid_public_key', detail }),
