@@ -207,11 +207,18 @@ const createTtl = ({ ttlSeconds, maxTtlSeconds }: Given): Requirement => {
 
 /** A rule's principals for an ask; without duplicates, sorted. */
 export const expandPrincipals = (templates: readonly string[], ask: Ask): readonly string[] => {
-  const expanded = templates.map((template) =>
-    template.replaceAll(/\{(login|host)\}/g, (_, key: 'login' | 'host') => ask[key]),
-  )
-  return [...new Set(expanded)].sort()
+  const expanded = templates.map((template) => expand(template, ask))
+  return expanded.length === 1 ? expanded : [...new Set(expanded)].sort()
 }
+
+/** In parts, so that nothing of the ask is taken for a placeholder; at once what nearly every rule says. */
+const expand = (template: string, { login, host }: Ask): string =>
+  template === '{login}@{host}'
+    ? `${login}@${host}`
+    : template
+        .split('{login}')
+        .map((part) => part.replaceAll('{host}', () => host))
+        .join(login)
 
 const createPrincipals = ({ principals }: Given): Requirement => ({
   key: 'principals',

@@ -30,13 +30,12 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
 
     evaluate(question) {
       const { identity, ask } = question
-      const person = formatWho(identity)
       if (!isHostName(ask.host) || !isLogin(ask.login)) {
         return {
           kind: 'deny',
           code: 'policy_denied',
           reason: 'Write the host and the login in their canonical form.',
-          detail: `the ask is not canonical; this person is ${person}`,
+          detail: `the ask is not canonical; this person is ${formatWho(identity)}`,
         }
       }
       const facts = createFacts(question)
@@ -46,16 +45,16 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
         if (!isSelected(rule, ask, identity, moment)) continue
         if (!isNamed(rule.who) || isNamed(rule.except)) continue
         const { ref, sentence } = rule
-        const detail = `${place(rule)} denies it; this person is ${person}`
+        const detail = `${place(rule)} denies it; this person is ${formatWho(identity)}`
         return { kind: 'deny', code: 'policy_denied', rule: ref, reason: sentence, detail }
       }
 
       const candidates = findAllows(ask.host)
       for (const rule of candidates) {
         if (!isSelected(rule, ask, identity, moment) || !isNamed(rule.who)) continue
-        return decide(rule, facts, person)
+        return decide(rule, facts)
       }
-      return refuse(candidates, ask, identity, isNamed, person)
+      return refuse(candidates, facts)
     },
 
     listQuestions(identity, ask, at) {
@@ -160,21 +159,9 @@ const place = ({ ref }: AllowRule | DenyRule): string =>
   `rule ${ref.name} (${ref.file}:${ref.line})`
 
 /** The rule has been found: what it asks for is met, or refused with everything that is missing. */
-const decide = (rule: AllowRule, facts: Facts, person: string): Decision => {
-  const missing = rule.requirements
-    .filter((requirement) => !requirement.isMet(facts))
-    .map((requirement) => requirement.refuse(facts))
-  const [first] = missing
-  if (first !== undefined) {
-    const details = missing.map(({ detail }) => detail).join(', and ')
-    return {
-      kind: 'deny',
-      code: first.code,
-      rule: rule.ref,
-      reason: missing.map(({ reason }) => reason).join(' '),
-      detail: `${place(rule)} decides, but ${details}; this person is ${person}`,
-    }
-  }
+const decide = (rule: AllowRule, facts: Facts): Decision => {
+  const missing = rule.requirements.filter((requirement) => !requirement.isMet(facts))
+  if (missing.length > 0) return refuseFor(missing, rule, facts)
   return {
     kind: 'allow',
     rule: rule.ref,
@@ -184,14 +171,26 @@ const decide = (rule: AllowRule, facts: Facts, person: string): Decision => {
   }
 }
 
+const refuseFor = (missing: readonly Requirement[], rule: AllowRule, facts: Facts): Decision => {
+  const refusals = missing.map((requirement) => requirement.refuse(facts))
+  const details = refusals.map(({ detail }) => detail).join(', and ')
+  return {
+    kind: 'deny',
+    code: (refusals[0] as (typeof refusals)[number]).code,
+    rule: rule.ref,
+    reason: refusals.map(({ reason }) => reason).join(' '),
+    detail: `${place(rule)} decides, but ${details}; this person is ${formatWho(facts.identity)}`,
+  }
+}
+
 const createGrant = (rule: AllowRule, { ask, at, address }: Facts): Grant => {
   const command = ask.command === undefined ? undefined : rule.commands.get(ask.command)
   const sources =
     rule.sourceAddresses === 'caller' ? formatCallerBlock(address) : rule.sourceAddresses
-  const extensions = [...rule.extensions].map(([name, value]) => [
-    name,
-    value.replaceAll('{login}', () => ask.login),
-  ])
+  const extensions: Record<string, string> = {}
+  for (const [name, value] of rule.extensions) {
+    extensions[name] = value.replaceAll('{login}', () => ask.login)
+  }
   return Object.freeze({
     principals: Object.freeze(expandPrincipals(rule.principals, ask)),
     ...limitTtl(rule, ask.ttlSeconds ?? rule.ttlSeconds, at),
@@ -200,7 +199,7 @@ const createGrant = (rule: AllowRule, { ask, at, address }: Facts): Grant => {
       ...(command === undefined ? {} : { 'force-command': command }),
       ...(sources === undefined ? {} : { 'source-address': sources }),
     }),
-    extensions: Object.freeze(Object.fromEntries(extensions)),
+    extensions: Object.freeze(extensions),
   })
 }
 
@@ -226,12 +225,8 @@ const limitTtl = (
  */
 const refuse = (
   candidates: readonly AllowRule[],
-  ask: Ask,
-  identity: Identity,
-  isNamed: (who: Who) => boolean,
-  person: string,
+  { ask: { host, login }, identity, isNamed }: Facts,
 ): Decision => {
-  const { host, login } = ask
   const looked = candidates.map((rule) => ({
     rule,
     named: isNamed(rule.who),
@@ -255,5 +250,6 @@ const refuse = (
       : `no rule holds; the nearest, ${place(nearest)}, fails on ${
           late !== undefined ? 'when' : mine.length > 0 ? 'logins' : 'who'
         }`
-  return { kind: 'deny', code: 'policy_denied', reason, detail: `${why}; this person is ${person}` }
+  const detail = `${why}; this person is ${formatWho(identity)}`
+  return { kind: 'deny', code: 'policy_denied', reason, detail }
 }

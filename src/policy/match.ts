@@ -98,7 +98,7 @@ export const createHostIndex = (
     if (wild < 0) continue
     const start = pattern.slice(0, wild)
     const end = /[^*?]*$/.exec(pattern)?.[0] ?? ''
-    const tried = { pattern, matches: createMatcher(pattern, options) }
+    const tried = { matches: createMatcher(pattern, options), holders: holders.get(pattern) ?? [] }
     // By the longer of the two, which fewer hosts have.
     if (start.length >= end.length) insert(ends.start, start, tried)
     else insert(ends.end, end, tried)
@@ -106,27 +106,28 @@ export const createHostIndex = (
   const starts = listLengths(ends.start)
   const tails = listLengths(ends.end)
   return (host) => {
-    const isWithin = (length: number) => length <= host.length
-    const matching = [
-      ...starts.filter(isWithin).flatMap((length) => ends.start.get(host.slice(0, length)) ?? []),
-      ...tails.filter(isWithin).flatMap((length) => ends.end.get(host.slice(-length)) ?? []),
-    ]
-      .filter(({ matches }) => matches(host))
-      .map(({ pattern }) => pattern)
-    const found = [host, ...matching].flatMap((pattern) => {
-      const indices = holders.get(pattern)
-      return indices === undefined ? [] : [indices]
-    })
+    const found: (readonly number[])[] = []
+    const named = holders.get(host)
+    if (named !== undefined) found.push(named)
+    const tryAll = (patterns: readonly Tried[] = []) => {
+      for (const tried of patterns) if (tried.matches(host)) found.push(tried.holders)
+    }
+    for (const length of starts) {
+      if (length <= host.length) tryAll(ends.start.get(host.slice(0, length)))
+    }
+    for (const length of tails) {
+      if (length <= host.length) tryAll(ends.end.get(host.slice(-length)))
+    }
     // One list is in order already, and without doubles.
     if (found.length <= 1) return found[0] ?? []
     return [...new Set(found.flat())].sort((a, b) => a - b)
   }
 }
 
-/** A pattern that is tried on the hosts that begin or end as it does. */
+/** A pattern that is tried on the hosts that begin or end as it does, and the lists that hold it. */
 interface Tried {
-  readonly pattern: string
   readonly matches: Matcher
+  readonly holders: readonly number[]
 }
 
 const listLengths = (map: ReadonlyMap<string, unknown>): readonly number[] => [

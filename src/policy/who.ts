@@ -4,7 +4,7 @@ import type { GithubShape, OidcShape, WhoShape } from './who-schema.ts'
 /** What an entry is compared with. */
 interface Person {
   readonly identity: Identity
-  /** The host name of the issuer, which for GitHub is its server. */
+  /** Of somebody at GitHub, the host name of the server. */
   readonly server: string
   readonly groups: ReadonlySet<string>
 }
@@ -27,7 +27,10 @@ export type Who = readonly EntrySet[]
 
 const createPerson = (identity: Identity): Person => ({
   identity,
-  server: URL.canParse(identity.issuer) ? new URL(identity.issuer).host : '',
+  server:
+    identity.kind === 'github' && URL.canParse(identity.issuer)
+      ? new URL(identity.issuer).host
+      : '',
   groups: new Set(identity.groups),
 })
 

@@ -158,6 +158,18 @@ describe('a refusal', () => {
     })
   })
 
+  test('of an ask that lacks several things names them all', () => {
+    const policy = load(rules(rule('a', { require: { mfa: true, reason: { minLength: 3 } } })))
+    expect(decide(policy, staff, ask('web-1', 'deploy', { command: 'reboot' }))).toEqual({
+      kind: 'deny',
+      code: 'mfa_required',
+      rule: { name: 'a', file: 'policy.yaml', line: 2 },
+      reason:
+        'Log in with a second factor, and send the new token. Give a reason with at least 3 characters. There are no commands for this login: leave the command out.',
+      detail: `rule a (policy.yaml:2) decides, but it requires a second factor, and it requires a reason with at least 3 characters, and it has no commands; ${who}`,
+    })
+  })
+
   test('at the wrong time tells the caller their own times', () => {
     const policy = load(
       rules(rule('a', { when: { between: '08:00-10:00', days: ['mon'], zone: 'Europe/Berlin' } })),

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { expandPrincipals } from '../../src/policy/conditions.ts'
 import { ask, decide, issuer, load, oidc, rule, rules } from './kit.ts'
 
 const groups = ['a', 'b', 'c'] as const
@@ -95,6 +96,22 @@ describe('for any rules', () => {
         },
       ),
       { numRuns: 100 },
+    )
+  })
+
+  test('principals are the templates filled in one by one, sorted and each once', () => {
+    const template = fc
+      .array(fc.constantFrom('{login}', '{host}', '{login}@{host}', '@', 'ops', ':', '{', 'login}'))
+      .map((parts) => parts.join(''))
+    // Names that no ask can have, too: nothing of theirs is taken for a placeholder or a pattern.
+    const name = fc.constantFrom('deploy', 'web-1', '{host}', '{login}', '$&', '')
+    fc.assert(
+      fc.property(fc.array(template, { maxLength: 5 }), name, name, (templates, host, login) => {
+        const filled = templates.map((text) =>
+          text.replaceAll(/\{login\}|\{host\}/g, (found) => (found === '{host}' ? host : login)),
+        )
+        expect(expandPrincipals(templates, { host, login })).toEqual([...new Set(filled)].sort())
+      }),
     )
   })
 })
