@@ -66,7 +66,8 @@ export const listCheckpoints = async (
     bytes = await readFile(path)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw new AppError('invalid_checkpoint', 'The checkpoint cannot be read.', { cause })
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    throw new AppError('invalid_checkpoint', 'The checkpoint cannot be read.', { detail, cause })
   }
   const notes = splitNotes(bytes)
   // What is no note at all is refused in the words that say what one is.

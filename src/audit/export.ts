@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import { escapeJson } from '../lib/json.ts'
+import { describeEntry } from './describe.ts'
 import { hashBody, parseEntry } from './entry.ts'
 import type { Row } from './store.ts'
 
@@ -44,6 +45,7 @@ const columns = {
   request: 'request.id',
   policy: 'policy',
   hash: 'hash',
+  what: 'what',
 } as const
 
 /** The first line of a CSV file of entries. */
@@ -52,7 +54,7 @@ export const csvTitles = Object.keys(columns).join(',')
 /** An entry as a line of CSV (RFC 4180), without its end. @throws AppError `log_corrupt` */
 export const formatCsv = (row: Row): string => {
   const { entry, ...place } = parseEntry(row)
-  const members = { ...place, ...entry }
+  const members = { ...place, ...entry, what: describeEntry(entry) }
   return formatCells(Object.values(columns).map((path) => pick(members, path)))
 }
 

@@ -1,23 +1,28 @@
+import type { Entry } from '../audit/index.ts'
 import type { Filter } from '../audit/store.ts'
 import type { Option, Options } from './command.ts'
 import { parseSince, sinceOption } from './reading.ts'
 
-const types = [
-  'allow',
-  'deny',
-  'error',
-  'refusals',
-  'start',
-  'policy',
-  'policy-error',
-  'freeze',
-  'unfreeze',
-  'revoke',
-  'unrevoke',
-  'rollback',
-  'ca-key',
-  'read',
-]
+/** Every type of entry there is: one that is missing here does not compile. */
+const types = Object.keys({
+  allow: true,
+  deny: true,
+  error: true,
+  refusals: true,
+  start: true,
+  policy: true,
+  'policy-error': true,
+  freeze: true,
+  unfreeze: true,
+  revoke: true,
+  unrevoke: true,
+  rollback: true,
+  'ca-key': true,
+  'host-invite': true,
+  'host-enrol': true,
+  'host-remove': true,
+  read: true,
+} satisfies Record<Entry['type'], true>)
 
 /** Which entries a command speaks of. All that are given must hold. */
 export const filterOptions: readonly Option[] = [

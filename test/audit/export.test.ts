@@ -101,7 +101,22 @@ describe('a line of CSV', () => {
       request: 'req_3',
       policy: 'f'.repeat(64),
       hash: row.hash,
+      what: `serial ${2n ** 62n + 3n} until 2026-11-22T10:05:00Z`,
     })
+  })
+
+  test('says of an entry that is no decision what it is about', () => {
+    const [row] = chainRows([
+      {
+        type: 'revoke',
+        time: '2026-11-22T10:00:00Z',
+        request: { id: 'req_1', address: 'unix' },
+        identity: { ...allowEntry(1).identity, kind: 'local' },
+        reason: 'stolen',
+        target: { kind: 'key', fingerprint: 'SHA256:x' },
+      },
+    ]) as [Row]
+    expect(formatCsv(row)).toMatch(/,"key SHA256:x: stolen"$/)
   })
 })
 

@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createLog } from '../../src/audit/chain.ts'
+import { run } from '../../src/cli/index.ts'
+import type { Sink } from '../../src/cli/output.ts'
 import { openStore } from '../../src/store/index.ts'
 import { useDirectories } from '../fakes/directory.ts'
-import { allowEntry, denyEntry, startEntry } from '../fakes/entries.ts'
+import { allowEntry, chainRows, denyEntry, startEntry } from '../fakes/entries.ts'
 import { runCli } from './run.ts'
 
 const createDirectory = useDirectories()
@@ -119,6 +121,15 @@ describe('postern audit', () => {
     expect(stderr).toContain(`[${'#'.repeat(30)}] 100 %  entry 4 of 4, 4 written`)
   })
 
+  test('search shows how far it is, on a terminal, and nothing of it stays there', async () => {
+    const argv = ['audit', 'search', '--type', 'allow', '--json']
+    const { stderr } = await runCli(argv, { cwd, isTTY: true })
+    const wipe = '\r\u001b[2K'
+    expect(stderr).toBe(
+      `${wipe}${wipe}[${'#'.repeat(23)}${' '.repeat(7)}]  75 %  entry 2 of 4, 1 found${wipe}`,
+    )
+  })
+
   test.each([
     [
       ['export', '--format', 'xml'],
@@ -221,6 +232,22 @@ describe('postern audit', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, seq: 3 })
   })
 
+  test('verify says which file there is not, and that a directory is none', async () => {
+    const verify = async (file: string) => {
+      const key = 'x.example.com/log+904e30b6+AaaaadK85GIkO0EByYn+9CyAgl6e0KBoVWDlGPhZcYlr'
+      const argv = ['audit', 'verify', '--against', file, '--signed-by', key]
+      return runCli(argv, { cwd })
+    }
+    expect(await verify('none.txt')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `error: There is no file of that name.\ndetail: ${join(cwd, 'none.txt')}\nhint: curl -fsS https://postern.example.com/v1/audit/checkpoint > checkpoint.txt\n`,
+    })
+    expect((await verify('data')).stderr).toBe(
+      'error: The checkpoint cannot be read.\ndetail: EISDIR: illegal operation on a directory, read\n',
+    )
+  })
+
   test.each(['list', 'verify'])('%s says where there is no log yet', async (command) => {
     const fresh = createDirectory()
     await runCli(['init'], { cwd: fresh })
@@ -229,4 +256,62 @@ describe('postern audit', () => {
     expect(stderr).toMatch(/^error: There is no log yet\.\n/)
     expect(existsSync(join(fresh, 'data/postern.db'))).toBe(false)
   })
+})
+
+describe('a log of many entries', () => {
+  const pageSize = 500
+  const count = 1_300
+  let cwd = ''
+  beforeAll(async () => {
+    cwd = createDirectory()
+    await runCli(['init'], { cwd })
+    const store = await openStore(join(cwd, 'data/postern.db'))
+    await store.append(chainRows(Array.from({ length: count }, (_, n) => allowEntry(n))), undefined)
+    await store.close()
+  })
+
+  /** Somebody who takes what has been written only when asked, or goes away after the first time. */
+  const read = async (argv: readonly string[], isLeaving = false) => {
+    const taken: number[] = []
+    let untaken = 0
+    let leave = (_error: NodeJS.ErrnoException) => {}
+    const stdout: Sink = {
+      get writableLength() {
+        return untaken
+      },
+      write(text, done) {
+        untaken += text.split('\n').length - 1
+        if (done === undefined) return
+        setTimeout(() => {
+          if (untaken > 0) taken.push(untaken)
+          untaken = 0
+          if (isLeaving) leave(Object.assign(new Error('gone'), { code: 'EPIPE' }))
+          done()
+        }, 1)
+      },
+      on: (_event, listener) => {
+        leave = listener
+      },
+    }
+    const code = await run(['audit', ...argv], { stdout, stderr: { write() {} }, env: {}, cwd })
+    return { code, taken }
+  }
+
+  test.each([
+    { argv: ['export'], titles: 0 },
+    { argv: ['export', '--format', 'csv'], titles: 1 },
+    { argv: ['search'], titles: 1 },
+    { argv: ['search', '--json'], titles: 0 },
+  ])(
+    '$argv writes no further ahead than a page, and stops once nobody reads',
+    async ({ argv, titles }) => {
+      const whole = await read(argv)
+      expect(whole.code).toBe(0)
+      expect(Math.max(...whole.taken)).toBeLessThanOrEqual(pageSize + titles)
+      const written = whole.taken.reduce((sum, lines) => sum + lines, 0)
+      expect(written).toBeGreaterThanOrEqual(count)
+      expect(written).toBeLessThanOrEqual(count + 3 * titles)
+      expect(await read(argv, true)).toEqual({ code: 0, taken: [pageSize + titles] })
+    },
+  )
 })

@@ -72,7 +72,7 @@ describe('the command line', () => {
     ],
     [
       ['audit', 'list', '--type', 'denied'],
-      "option '--type <type>' argument 'denied' is invalid. Write one of allow, deny, error, refusals, start, policy, policy-error, freeze, unfreeze, revoke, unrevoke, rollback, ca-key, read.",
+      "option '--type <type>' argument 'denied' is invalid. Write one of allow, deny, error, refusals, start, policy, policy-error, freeze, unfreeze, revoke, unrevoke, rollback, ca-key, host-invite, host-enrol, host-remove, read.",
       'postern audit list --help',
     ],
     [

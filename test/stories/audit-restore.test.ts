@@ -255,7 +255,7 @@ describe('a checkpoint that somebody kept', () => {
   })
 
   test.each([
-    ['none', 'none.txt', 'There is no checkpoint in that file.'],
+    ['none', 'none.txt', 'There is no file of that name.'],
     [
       'a file of something else',
       'postern.yaml',

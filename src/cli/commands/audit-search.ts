@@ -25,10 +25,12 @@ export const auditSearch: Command = {
   run: (context, _argument, options) =>
     withLog(context, async (store) => {
       const { output } = context
+      const last = (await store.head())?.seq ?? 0
       let count = 0
       const filters = readFilters(options)
       for await (const rows of searchLog({ store, filters, order: 'newest', pageSize })) {
         count += rows.length
+        output.progress('')
         if (options['json'] === true) for (const row of rows) output.text(`${formatLine(row)}\n`)
         else {
           output.table(
@@ -37,7 +39,10 @@ export const auditSearch: Command = {
           )
         }
         if (!(await output.settle())) return 0
+        const seq = rows.at(-1)?.seq ?? 1
+        output.progress(formatBar(1 - (seq - 1) / last, `entry ${seq} of ${last}, ${count} found`))
       }
+      output.progress('')
       if (count === 0) output.note('no entry matches')
       return 0
     }),
@@ -80,13 +85,10 @@ export const auditExport: Command = {
         output.progress('')
         for (const row of rows) write(format(row))
         if (!(await output.settle())) break
-        output.progress(formatProgress(rows.at(-1)?.seq ?? last, last, count))
+        const seq = rows.at(-1)?.seq ?? last
+        output.progress(formatBar(seq / last, `entry ${seq} of ${last}, ${count} written`))
       }
       output.progress('')
       return 0
     }),
 }
-
-/** `[##########                    ]  33 %  entry 1000 of 3000, 12 written` */
-const formatProgress = (seq: number, last: number, count: number): string =>
-  formatBar(seq / last, `entry ${seq} of ${last}, ${count} written`)

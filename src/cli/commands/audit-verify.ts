@@ -3,6 +3,7 @@ import { verifyAgainst } from '../../audit/against.ts'
 import { type Checkpoint, parseVerifierKey } from '../../audit/checkpoint.ts'
 import { listCheckpoints } from '../../audit/checkpoint-file.ts'
 import type { Store } from '../../audit/index.ts'
+import { listEntries } from '../../audit/read.ts'
 import { openLeaves } from '../../audit/tiles.ts'
 import { verifyLog } from '../../audit/verify.ts'
 import type { Config } from '../../config.ts'
@@ -49,6 +50,7 @@ export const auditVerify: Command = {
         throw new AppError(
           'log_corrupt',
           `Entry ${verdict.seq} does not verify: ${verdict.reason}.`,
+          await explainByRollback(store, checkpoint),
         )
       }
       const { count, head } = verdict
@@ -99,11 +101,30 @@ const readCheckpoints = async (
   if (text === undefined) return []
   const found = await listCheckpoints(file, parseVerifierKey(text))
   if (isNamed && found.length === 0) {
-    throw new AppError('invalid_checkpoint', 'There is no checkpoint in that file.', {
+    throw new AppError('invalid_checkpoint', 'There is no file of that name.', {
+      detail: file,
       hint: 'curl -fsS https://postern.example.com/v1/audit/checkpoint > checkpoint.txt',
     })
   }
   return found
+}
+
+/** Whoever kept a checkpoint of a log that was given up since learns that the log says so itself. */
+const explainByRollback = async (
+  store: Pick<Store, 'find'>,
+  checkpoint: Checkpoint | undefined,
+): Promise<{ readonly hint?: string }> => {
+  if (checkpoint === undefined) return {}
+  // A log that does not verify may not be readable either.
+  const rollbacks = await listEntries(store, { type: 'rollback' }, 100).catch(() => [])
+  for (const { seq, entry } of rollbacks) {
+    if (entry.type !== 'rollback') continue
+    const { from, to } = entry.lost
+    if (checkpoint.size < from || checkpoint.size > to) continue
+    const hint = `entry ${seq} says that entries ${from} to ${to} of an earlier log were given up, and the checkpoint counts some of those: judge by a newer one as well`
+    return { hint }
+  }
+  return {}
 }
 
 const verifyBy = async (
