@@ -10,7 +10,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLog } from '../../src/audit/chain.ts'
 import { openCheckpoint, parseVerifierKey, splitNotes } from '../../src/audit/checkpoint.ts'
 import { openCheckpointFile } from '../../src/audit/checkpoint-file.ts'
@@ -28,6 +29,7 @@ let dir = ''
 beforeEach(() => {
   dir = makeDirectory()
 })
+afterEach(() => vi.useRealTimers())
 const pathOf = (name: string) => join(dir, name)
 const keyPlace = () => ({
   path: pathOf('log.key'),
@@ -105,6 +107,27 @@ describe('checkpoints', () => {
     await append(1_001, 1_010)
     await keeper.close()
     expect((await listCheckpoints()).map(({ size }) => size)).toEqual([0, 1_000, 1_010])
+  })
+
+  test('are kept every minute in which something was written', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const { keeper, append } = await open()
+    const sizes = async () => (await listCheckpoints()).map(({ size }) => size)
+    await append(1, 3)
+    vi.advanceTimersByTime(59_999)
+    // One that was begun would be on the disk by now.
+    await sleep(50)
+    expect(await sizes()).toEqual([0])
+    vi.advanceTimersByTime(1)
+    await expect.poll(keeper.checkpoint).toMatch(/\n3\n/)
+    vi.advanceTimersByTime(60_000)
+    await sleep(50)
+    expect(await sizes()).toEqual([0, 3])
+    await append(4, 4)
+    vi.advanceTimersByTime(60_000)
+    await expect.poll(sizes).toEqual([0, 3, 4])
+    await keeper.close()
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   test('are not written again while nothing is new', async () => {

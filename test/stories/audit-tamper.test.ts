@@ -1,22 +1,43 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
+import { type ReadLeaves, verifyAgainst } from '../../src/audit/against.ts'
 import { createLog } from '../../src/audit/chain.ts'
+import type { Checkpoint } from '../../src/audit/checkpoint.ts'
+import type { Row } from '../../src/audit/store.ts'
+import { createFrontier } from '../../src/audit/tree.ts'
 import { verifyLog, verifyTail } from '../../src/audit/verify.ts'
 import { openReader, openStore } from '../../src/store/index.ts'
+import { createMutations } from '../audit/mutations.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { allowEntry, denyEntry } from '../fakes/entries.ts'
 
 const makeDirectory = useDirectories()
 const count = 30
+const entries = Array.from({ length: count }, (_, n) =>
+  (n + 1) % 4 ? allowEntry(n + 1) : denyEntry(n + 1),
+)
 
 /** A log as the service leaves it. */
 const makeLog = async (): Promise<string> => {
   const path = join(makeDirectory(), 'postern.db')
   const log = await createLog({ store: await openStore(path) })
-  for (let n = 1; n <= count; n++) await log.append(n % 4 ? allowEntry(n) : denyEntry(n))
+  for (const entry of entries) await log.append(entry)
   await log.close()
   return path
+}
+
+/** An older checkpoint of it, and the hashes that the service keeps beside it. */
+const sign = async (path: string): Promise<readonly [number, Checkpoint, ReadLeaves]> => {
+  const reader = await openReader(path)
+  const rows = await reader.read(1, count)
+  await reader.close()
+  const hashes = rows.map(({ hash }) => Buffer.from(hash, 'hex'))
+  const size = count - 6
+  const frontier = createFrontier()
+  for (const hash of hashes.slice(0, size)) frontier.add(hash)
+  const leaves = async (from: number, limit: number) => hashes.slice(from - 1, from - 1 + limit)
+  return [size, { origin: 'postern.example.com/log', size, root: frontier.root() }, leaves]
 }
 
 /** Somebody who may write the file takes the triggers away first: they keep out mistakes, not thieves. */
@@ -90,6 +111,38 @@ describe('somebody who may write the database', () => {
     // The service refuses to start on it, too.
     expect(await verifyTail(reader, 1000)).toEqual({ ok: false, seq, reason })
     await reader.close()
+  })
+
+  test('whatever is done to it, is found by a checkpoint and the hashes beside it, and named', async () => {
+    const path = await makeLog()
+    const [size, checkpoint, leaves] = await sign(path)
+    const connection = new Database(path)
+    const original = connection.prepare('SELECT seq, body, hash FROM entries').all() as Row[]
+    // A table that refuses nothing, as whoever writes the file byte by byte has it.
+    connection.exec('DROP TABLE entries; CREATE TABLE entries (seq INTEGER, body TEXT, hash TEXT)')
+    const put = connection.prepare('INSERT INTO entries VALUES (?, ?, ?)')
+    const replace = connection.transaction((rows: readonly Row[]) => {
+      connection.exec('DELETE FROM entries')
+      for (const { seq, body, hash } of rows) put.run(seq, body, hash)
+    })
+    replace.immediate(original)
+    const reader = await openReader(path)
+    const judge = () => verifyAgainst({ read: reader.read, checkpoint, leaves })
+    expect(await judge()).toMatchObject({ ok: true, count })
+
+    const mutate = createMutations({ original, entries, size, seed: 7 })
+    for (let n = 0; n < 300; n++) {
+      const { kind, rows } = mutate()
+      replace.immediate(rows)
+      const bySeq = new Map(rows.map((row) => [row.seq, row]))
+      const first = original.find(({ seq, body, hash }) => {
+        const row = bySeq.get(seq)
+        return row?.body !== body || row.hash !== hash
+      })
+      expect(await judge(), kind).toMatchObject({ ok: false, seq: first?.seq })
+    }
+    await reader.close()
+    connection.close()
   })
 
   // ATTACKS 196: a chain may not claim it. A checkpoint can: audit-restore.test.ts
