@@ -1,5 +1,4 @@
 import sshpk, { type Key } from 'sshpk'
-import { concat, encodeBase64 } from '../lib/bytes.ts'
 import { fromSeconds } from '../lib/clock.ts'
 import { systemRandom } from '../lib/ids.ts'
 import { keyTypes } from '../ssh/algorithms.ts'
@@ -84,7 +83,7 @@ export const createEncoder = (issuer: Uint8Array): Encoder => {
     const signed =
       subjectKey === undefined ? encodeDirectly(intent) : encodeWithSshpk(intent, subjectKey)
     const format = (signature: Uint8Array) =>
-      `${certificate} ${encodeBase64(concat(signed, encodeString(signature)))}`
+      `${certificate} ${Buffer.concat([signed, encodeString(signature)]).toString('base64')}`
     const signature = sign(signed)
     return signature instanceof Uint8Array ? format(signature) : signature.then(format)
   }
@@ -119,9 +118,12 @@ const encodeSerial = (serial: bigint): Buffer => {
   return bytes
 }
 
+/** A flag's data: made once, for an empty Buffer costs as much as a full one. */
+const noData = Buffer.alloc(0)
+
 const listExtensions = (options: Readonly<Record<string, string>>, critical: boolean) =>
   listOptions(options).map(({ name, value }: Option) => ({
     critical,
     name,
-    data: Buffer.from(encodeOptionData(value)),
+    data: value === '' ? noData : Buffer.from(encodeOptionData(value)),
   }))

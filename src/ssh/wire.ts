@@ -1,4 +1,4 @@
-import { concat, decodeUtf8, encodeUtf8, toPlain } from '../lib/bytes.ts'
+import { concat, decodeUtf8, toPlain } from '../lib/bytes.ts'
 
 /** Bytes that are not what the SSH wire format says. The message is fixed text, never the bytes. */
 export class WireError extends Error {
@@ -118,7 +118,7 @@ export const encodeString = (value: Uint8Array | string): Uint8Array => encodeSt
 
 /** Several `string`s in a row. */
 export const encodeStrings = (...values: readonly (Uint8Array | string)[]): Uint8Array => {
-  const parts = values.map((value) => (typeof value === 'string' ? encodeUtf8(value) : value))
+  const parts = values.map((value) => (typeof value === 'string' ? Buffer.from(value) : value))
   let length = 0
   for (const part of parts) length += 4 + part.length
   const bytes = Buffer.allocUnsafe(length)
