@@ -79,8 +79,7 @@ const keyIdPart = /^(?!sha256=)[A-Za-z0-9._@=-]+$/
  * a key id would forge whole lines of sshd's log.
  */
 export const formatKeyId = (holder: Holder, rule: string, requestId: string): string => {
-  // An IPv6 issuer, as in a test on loopback, without its brackets.
-  const host = new URL(holder.issuer).host.replace(/[[\]]/g, '')
+  const host = findHost(holder.issuer)
   const source =
     holder.kind === 'github' && host === 'github.com' ? 'github' : `${holder.kind}:${host}`
   const tail = `/${rule}/${requestId}`
@@ -93,6 +92,18 @@ export const formatKeyId = (holder: Holder, rule: string, requestId: string): st
   const hashed = hashSubject(holder)
   const least = `${source}:${hashed}${tail}`
   return isFit(least) ? least : `${holder.kind}:${hashed}${tail}`
+}
+
+/** By issuer, of which there are as many as the configuration has: parsing one takes as long as all the rest. */
+const hosts = new Map<string, string>()
+
+const findHost = (issuer: string): string => {
+  const known = hosts.get(issuer)
+  if (known !== undefined) return known
+  // An IPv6 issuer, as in a test on loopback, without its brackets.
+  const host = new URL(issuer).host.replace(/[[\]]/g, '')
+  hosts.set(issuer, host)
+  return host
 }
 
 const hashSubject = ({ subject }: Holder): string =>
