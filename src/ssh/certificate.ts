@@ -1,12 +1,11 @@
 import { concat, decodeBase64 } from '../lib/bytes.ts'
-import { findCertifiedType, isAuthorityKeyType, type KeyType, keyTypes } from './algorithms.ts'
+import { isAuthorityKeyType, keyTypes } from './algorithms.ts'
 import {
   createReader,
   encodeString,
   encodeStrings,
   encodeUint32,
   encodeUint64,
-  type Reader,
   WireError,
 } from './wire.ts'
 
@@ -76,13 +75,27 @@ const splitLine = (line: string): { readonly type: string; readonly blob: Uint8A
   return { type, blob }
 }
 
+/**
+ * By the type of a certificate, how its key is read: the fields stand there as in the key's own blob,
+ * which has its own name in front of them.
+ */
+const certifiedKeys: ReadonlyMap<string, { readonly name: Uint8Array; readonly fields: number }> =
+  new Map(
+    Object.entries(keyTypes).map(([type, { certificate, fields }]) => [
+      certificate,
+      { name: encodeString(type), fields },
+    ]),
+  )
+
 const decodeCertificate = (blob: Uint8Array): Certificate => {
   const reader = createReader(blob)
   const type = reader.readText()
-  const keyType = findCertifiedType(type)
-  if (keyType === undefined) throw new WireError('not a certificate of a known type')
+  const key = certifiedKeys.get(type)
+  if (key === undefined) throw new WireError('not a certificate of a known type')
   const nonce = reader.readString()
-  const publicKey = readPublicKey(reader, keyType, blob)
+  const start = reader.offset()
+  for (let field = 0; field < key.fields; field++) reader.readString()
+  const publicKey = concat(key.name, blob.subarray(start, reader.offset()))
   const serial = reader.readUint64()
   const kind = kinds[reader.readUint32()]
   if (kind === undefined) throw new WireError('neither a user nor a host certificate')
@@ -117,13 +130,6 @@ const decodeCertificate = (blob: Uint8Array): Certificate => {
     signed,
     signature,
   })
-}
-
-/** The key's fields stand in a certificate as in its own blob, only under the certificate's name. */
-const readPublicKey = (reader: Reader, type: KeyType, blob: Uint8Array): Uint8Array => {
-  const start = reader.offset()
-  for (let field = 0; field < keyTypes[type].fields; field++) reader.readString()
-  return concat(encodeString(type), blob.subarray(start, reader.offset()))
 }
 
 const readPrincipals = (bytes: Uint8Array): readonly string[] => {
