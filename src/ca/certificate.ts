@@ -94,7 +94,7 @@ export const formatKeyId = (holder: Holder, rule: string, requestId: string): st
   return isFit(least) ? least : `${holder.kind}:${hashed}${tail}`
 }
 
-/** By issuer, of which there are as many as the configuration has: parsing one takes as long as all the rest. */
+/** By issuer: they are as many as the configuration has, and parsing one takes as long as all the rest. */
 const hosts = new Map<string, string>()
 
 const findHost = (issuer: string): string => {

@@ -148,7 +148,7 @@ const findDifference = (
 const isSameList = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((value, at) => value === b[at])
 
-/** The parser has refused a name that stands twice, so as many as intended, all of them intended, are the same. */
+/** No name stands twice, or the parser had refused it: as many as intended, all intended, are the same. */
 const isSameOptions = (
   found: readonly Option[],
   intended: Readonly<Record<string, string>>,

@@ -169,7 +169,10 @@ const describe = (error: unknown) => {
 
 const signSeconds = 5
 
-/** Whatever a signer does, the caller hears within 5 s, and hears of nothing but the key. */
+/**
+ * Whatever a signer does, the caller hears within 5 s, and hears of nothing but the key. An answer
+ * that is there at once needs no timer.
+ */
 const signInTime = (signer: Signer, data: Uint8Array): Uint8Array | Promise<Uint8Array> => {
   try {
     const answer = signer.sign(data)

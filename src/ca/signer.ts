@@ -6,9 +6,10 @@ export type { SignatureAlgorithm }
  * A CA key that can sign, wherever it is kept. What every implementation promises
  * (test/contracts/signer.ts):
  *
- * - `sign(data)` answers, at once or by a promise, with an SSH signature blob (RFC 4253 section 6.6: `string algorithm,
+ * - `sign(data)` answers with an SSH signature blob (RFC 4253 section 6.6: `string algorithm,
  *   string signature`) over exactly `data`, by the key whose public blob is `publicKey`, with
- *   `algorithm`; RSA is never SHA-1.
+ *   `algorithm`; RSA is never SHA-1. It answers at once where the signature takes no longer than a
+ *   promise is worth, and else by one.
  * - A key that cannot be reached, or does not answer within 5 s, is `signer_unavailable`. Never a
  *   partial or empty signature.
  * - Calls may overlap. Each gets the signature of its own data.
