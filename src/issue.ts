@@ -8,7 +8,7 @@ import type {
 } from './audit/index.ts'
 import { type Place, quotaExceeded, type Recent } from './audit/recent.ts'
 import { createIntent } from './ca/certificate.ts'
-import type { Authority, CertificateIntent, PublicKey } from './ca/index.ts'
+import type { Authority, Certified, PublicKey } from './ca/index.ts'
 import { checkProof, type Proof } from './ca/proof.ts'
 import { AppError, describeFailure } from './errors.ts'
 import { type Caller, formatIdentity, formatLookUp, type Identity } from './identity/index.ts'
@@ -127,27 +127,22 @@ export const createIssue = (deps: {
       })
       const certified = await authority.certify(intent)
 
-      const contents = formatContents(intent)
+      const certificate = formatCertificate(certified)
       const shortened = shortenedBy === undefined ? {} : { shortenedBy }
-      const signed = { ...contents, ca: certified.ca, text: certified.text }
       const entry: AllowEntry = {
-        type: 'allow',
         ...facts,
+        type: 'allow',
         rule,
-        certificate: signed,
+        certificate,
         ...shortened,
         ...(decision.alert === true ? { alert: true } : {}),
       }
       checkOrders()
       await log.append(entry)
       if (entry.alert === true) deps.alert(entry)
-      return {
-        certificate: certified.text,
-        ...contents,
-        rule: rule.name,
-        host: { name: ask.host },
-        ...shortened,
-      }
+      const { ca: _, text, ...contents } = certificate
+      const host = { name: ask.host }
+      return { certificate: text, ...contents, rule: rule.name, host, ...shortened }
     } catch (error) {
       place?.release()
       const failure = describeFailure(error)
@@ -171,9 +166,15 @@ interface Facts {
   quota?: { readonly used: number; readonly most: number }
 }
 
-const formatContents = ({ publicKey: _, serial, ...intent }: CertificateIntent) => ({
-  ...intent,
-  serial: serial.toString(),
+/** In the order of canonical JSON, in which it goes into the log. */
+const formatCertificate = ({ ca, text, intent }: Certified) => ({
+  ca,
+  criticalOptions: intent.criticalOptions,
+  extensions: intent.extensions,
+  keyId: intent.keyId,
+  principals: intent.principals,
+  serial: intent.serial.toString(),
+  text,
   validAfter: formatTime(fromSeconds(intent.validAfter)),
   validBefore: formatTime(fromSeconds(intent.validBefore)),
 })

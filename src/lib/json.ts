@@ -188,7 +188,7 @@ const isInOrder = (record: Members): boolean => {
 
 const sortMembers = (record: Members): Members | undefined => {
   const sorted: Record<string, unknown> = {}
-  for (const name of Object.keys(record).sort()) {
+  for (const name of sortNames(Object.keys(record))) {
     const member = record[name]
     if (member === undefined) continue
     const arranged = arrange(member)
@@ -197,6 +197,20 @@ const sortMembers = (record: Members): Members | undefined => {
   }
   return sorted
 }
+
+/** In place. The few names of an entry's parts are in order sooner than `sort` has begun. */
+const sortNames = (names: string[]): readonly string[] => {
+  if (names.length > fewNames) return names.sort()
+  for (let end = 1; end < names.length; end++) {
+    const name = names[end] as string
+    let at = end
+    for (; at > 0 && (names[at - 1] as string) > name; at--) names[at] = names[at - 1] as string
+    names[at] = name
+  }
+  return names
+}
+
+const fewNames = 24
 
 /** Numbers, which an object has before its other members, and the name that makes no member when it is set. */
 const isUnruly = (name: string): boolean => (name >= '0' && name < ':') || name === '__proto__'

@@ -299,6 +299,15 @@ describe('canonical JSON', () => {
     expect(refused).toBeLessThan(4_000)
   })
 
+  test('has few members and many in one order', () => {
+    for (let count = 0; count < 60; count++) {
+      const names = Array.from({ length: count }, (_, at) => `n${(at * 37) % 101}`)
+      const value = Object.fromEntries(names.map((name) => [name, 1]))
+      expect(formatCanonical(value)).toBe(formatNaively(value))
+      expect(formatCanonical({ z: value, a: 1 })).toBe(formatNaively({ z: value, a: 1 }))
+    }
+  })
+
   test('leaves what it is given as it was', () => {
     const value = { b: [{ d: 1, c: [new Date(0)] }], a: { z: 1, y: undefined, x: 2 } }
     const before = structuredClone(value)

@@ -92,19 +92,20 @@ export const createIdentity = (payload: Unchecked, rules: ClaimRules): Identity 
     rules.nameClaim === undefined
       ? [payload['preferred_username'], email]
       : [payload[rules.nameClaim]]
+  // In the order of canonical JSON, in which it goes into the log.
   return Object.freeze({
-    kind: 'oidc',
-    issuer: rules.issuer,
-    subject,
-    name: names.find(isName) ?? subject,
+    ...(isTime(authTime) ? { authenticatedAt: fromSeconds(authTime) } : {}),
+    claims,
     ...(client === undefined ? {} : { client }),
     ...(email === undefined ? {} : { email }),
-    ...readGroups(payload, rules.groupsClaim, claims),
-    claims,
-    mfa: isMultiFactor(payload, rules.mfa),
-    issuedAt: fromSeconds(payload['iat'] as number),
-    ...(isTime(authTime) ? { authenticatedAt: fromSeconds(authTime) } : {}),
     expiresAt: fromSeconds(payload['exp'] as number),
+    ...readGroups(payload, rules.groupsClaim, claims),
+    issuedAt: fromSeconds(payload['iat'] as number),
+    issuer: rules.issuer,
+    kind: 'oidc',
+    mfa: isMultiFactor(payload, rules.mfa),
+    name: names.find(isName) ?? subject,
+    subject,
   })
 }
 
