@@ -1,23 +1,26 @@
 #!/usr/bin/env node
 /**
- * Judges an exported log by a signed checkpoint, with nothing of Postern but this file: no import of
- * ours, no database, no network. Node alone runs it:
+ * Judges an exported log, or a proof, by a signed checkpoint, with nothing of Postern but this file: no
+ * import of ours, no database, no network. Node alone runs it:
  *
  *   node offline.js CHECKPOINT EXPORT.jsonl --key KEY [--leaves FILE]
+ *   node offline.js CHECKPOINT --proof PROOF.json --key KEY
  *
  * CHECKPOINT is what GET /v1/audit/checkpoint answers, or a file of many, the newest last. EXPORT is
  * what `postern audit export` writes, whole: an entry a line. KEY is the line that `postern audit key`
- * prints; have it from somewhere else than the log. FILE is `dataDir/tree/leaves`, which lets it name
- * the first bad entry of a log that was made anew.
+ * prints; have it from somewhere else than the log. FILE is `dataDir/tree/leaves`, which names the first
+ * bad entry of a log made anew as well. PROOF is what GET /v1/audit/proof answers (`?from` wants both
+ * checkpoints in CHECKPOINT).
  *
- * Exit code 0: the export begins with exactly what was signed, and its chain holds. 1: it does not,
- * and the first bad entry is named. 2: the command line or a file is wrong.
+ * Exit code 0: the export begins with exactly what was signed, and its chain holds; the proof holds. 1:
+ * it does not, and the first bad entry is named. 2: the command line or a file is wrong.
  */
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { createReadStream, readFileSync, realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 type Hash = Buffer
+type Answer = { readonly code: number; readonly text: string }
 
 export type OfflineVerdict =
   | { readonly ok: true; readonly count: number; readonly size: number }
@@ -81,16 +84,12 @@ const openNote = (note: string, key: string): Point => {
   const publicKey = createPublicKey({ key: der, format: 'der', type: 'spki' })
   const end = note.indexOf('\n\n')
   const text = note.slice(0, end + 1)
-  const isSigned = note
-    .slice(end + 2)
-    .split('\n')
-    .some((line) => {
-      const signature = Buffer.from(line.split(' ')[2] ?? '', 'base64')
-      return (
-        line.startsWith(`— ${name} `) &&
-        verify(null, Buffer.from(text), publicKey, signature.subarray(4)) === true
-      )
-    })
+  const signatures = note.slice(end + 2).split('\n')
+  const own = signatures.filter((line) => line.startsWith(`— ${name} `))
+  const isSigned = own.some((line) => {
+    const signature = Buffer.from(line.split(' ')[2] ?? '', 'base64')
+    return verify(null, Buffer.from(text), publicKey, signature.subarray(4)) === true
+  })
   const [origin, size = '', root = ''] = text.split('\n')
   const hash = Buffer.from(root, 'base64')
   if (!isSigned || origin !== name) throw new Error('the checkpoint is not signed by this key')
@@ -100,11 +99,22 @@ const openNote = (note: string, key: string): Point => {
   return { size: Number(size), root: hash }
 }
 
-/** What a line says: its place, the entry before it, and the hash of the entry. */
+/** Checkpoints one after another. Throws where there is none, or the key has not signed one. */
+const openNotes = (notes: string, key: string): readonly Point[] => {
+  const found = notes.match(/(?:[^\n]+\n){3,16}\n(?:— [^\n]+\n)+/g) ?? []
+  if (found.length === 0) throw new Error('there is no signed checkpoint in the file')
+  return found.map((note) => openNote(note, key))
+}
+
+/** What a line says: its place, the entry before it, and the hash of the entry; undefined where it is no JSON. */
 const readLine = (line: string) => {
-  const { hash, ...members } = JSON.parse(line) as Readonly<Record<string, unknown>>
-  const leaf = hashLeaf(canonical({ v: 1, ...members }))
-  return { seq: members['seq'], prev: members['prev'], leaf, hash }
+  try {
+    const { hash, ...members } = JSON.parse(line) as Readonly<Record<string, unknown>>
+    const leaf = hashLeaf(canonical({ v: 1, ...members }))
+    return { seq: members['seq'], prev: members['prev'], leaf, hash }
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -118,10 +128,10 @@ export const judge = async (given: {
   /** 32 bytes for each entry. */
   readonly leaves?: Uint8Array
 }): Promise<OfflineVerdict> => {
-  const notes = given.notes.match(/(?:[^\n]+\n){3,16}\n(?:— [^\n]+\n)+/g) ?? []
-  if (notes.length === 0) throw new Error('there is no signed checkpoint in the file')
-  const points = notes.map((note) => openNote(note, given.key))
+  const points = openNotes(given.notes, given.key)
   const point = points.at(-1) as Point
+  const bySize = new Map<number, Point[]>()
+  for (const one of points) bySize.set(one.size, [...(bySize.get(one.size) ?? []), one])
   const witness = given.leaves && checkLeaves(given.leaves, point)
   const tree = createTree()
   let prev = '0'.repeat(64)
@@ -131,28 +141,20 @@ export const judge = async (given: {
     if (line === '') continue
     const seq = count + 1
     const fail = (reason: string) => ({ ok: false, seq, reason }) as const
-    let found: ReturnType<typeof readLine>
-    try {
-      found = readLine(line)
-    } catch {
-      return fail('it is not JSON')
-    }
+    const found = readLine(line)
+    if (found === undefined) return fail('it is not JSON')
     const { leaf } = found
-    const signed = witness?.[count]
-    if (signed !== undefined && !leaf.equals(signed)) {
+    if (witness !== undefined && count < point.size && !leaf.equals(witness(count))) {
       return fail('it is not the entry that the checkpoint was signed over')
     }
     if (found.seq !== seq) return fail(`it is missing: entry ${found.seq} stands in its place`)
     if (found.prev !== prev) return fail('it does not follow from the entry before it')
     prev = leaf.toString('hex')
-    if (found.hash !== undefined && found.hash !== prev) {
-      return fail('its hash is not the hash of its text')
-    }
+    if ((found.hash ?? prev) !== prev) return fail('its hash is not the hash of its text')
     count++
     if (count > point.size) continue
     tree.add(leaf)
-    const others = points.filter(({ size }) => size === count)
-    if (others.some(({ root }) => root.equals(tree.root()))) held = count
+    if (bySize.get(count)?.some(({ root }) => root.equals(tree.root()))) held = count
   }
   if (count < point.size) {
     const reason = `it is missing: the checkpoint counts ${point.size} entries`
@@ -176,38 +178,109 @@ async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator<string
   if (rest !== '') yield rest
 }
 
-/** The hashes of the entries that were signed, where they lead to the checkpoint's root. */
-const checkLeaves = (bytes: Uint8Array, { size, root }: Point): readonly Hash[] | undefined => {
-  const leaves = Array.from({ length: Math.min(size, Math.floor(bytes.length / 32)) }, (_, at) =>
-    Buffer.from(bytes.subarray(at * 32, at * 32 + 32)),
-  )
+/** The hashes of the entries that were signed, by their place, where they lead to the checkpoint's root. */
+const checkLeaves = (bytes: Uint8Array, { size, root }: Point) => {
+  const leafAt = (at: number): Hash => Buffer.from(bytes.subarray(at * 32, at * 32 + 32))
   const tree = createTree()
-  for (const leaf of leaves) tree.add(leaf)
-  return leaves.length === size && tree.root().equals(root) ? leaves : undefined
+  while (tree.size() < Math.min(size, bytes.length / 32)) tree.add(leafAt(tree.size()))
+  return tree.size() === size && tree.root().equals(root) ? leafAt : undefined
 }
 
-const usage = 'usage: node offline.js CHECKPOINT EXPORT.jsonl --key KEY [--leaves FILE]'
+/**
+ * From a leaf or a complete subtree to two roots (RFC 9162 sections 2.1.3.2 and 2.1.4.2): of what ends
+ * with it, and of the whole. Undefined where the hashes are too few or too many.
+ */
+const climb = (start: Hash, hashes: readonly Hash[], index: number, last: number) => {
+  let [from, to] = [start, start]
+  let [at, end] = [index, last]
+  const rise = () => {
+    at = Math.floor(at / 2)
+    end = Math.floor(end / 2)
+  }
+  for (const hash of hashes) {
+    if (end === 0) return undefined
+    if (at % 2 === 1 || at === end) {
+      from = hashNode(hash, from)
+      to = hashNode(hash, to)
+      while (at % 2 === 0 && at > 0) rise()
+    } else to = hashNode(to, hash)
+    rise()
+  }
+  return end === 0 ? { from, to } : undefined
+}
+
+const isGrown = (old: Point, now: Point, hashes: readonly Hash[]): boolean => {
+  if (old.size === now.size) return hashes.length === 0 && old.root.equals(now.root)
+  let [at, end] = [old.size - 1, now.size - 1]
+  while (at % 2 === 1) [at, end] = [(at - 1) / 2, Math.floor(end / 2)]
+  // A complete subtree is the old tree itself.
+  const [start, ...rest] = at === 0 ? [old.root, ...hashes] : hashes
+  const found = start && climb(start, rest, at, end)
+  return found?.from.equals(old.root) === true && found.to.equals(now.root)
+}
+
+const noProof = 'this is no proof: give what GET /v1/audit/proof answers, whole'
+
+const readHash = (value: unknown): Hash => {
+  const bytes = Buffer.from(String(value), 'base64')
+  if (bytes.length !== 32) throw new Error(noProof)
+  return bytes
+}
+const isPlace = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) > 0
+
+/** What a proof says, or undefined where it does not hold. Throws where it is none, or of no checkpoint here. */
+export const judgeProof = (given: {
+  readonly notes: string
+  readonly proof: string
+  readonly key: string
+}): string | undefined => {
+  const points = openNotes(given.notes, given.key)
+  const { seq, size, leaf, from, to, hashes } = JSON.parse(given.proof) ?? {}
+  if (!Array.isArray(hashes)) throw new Error(noProof)
+  const nodes = hashes.map(readHash)
+  const find = (wanted: number): readonly Point[] => {
+    const found = points.filter((point) => point.size === wanted)
+    if (found.length > 0) return found
+    throw new Error(`there is no checkpoint of ${wanted} entries in the file`)
+  }
+  if (isPlace(seq) && isPlace(size) && seq <= size) {
+    const hash = readHash(leaf)
+    const top = climb(hash, nodes, seq - 1, size - 1)?.to
+    const holds = find(size).some(({ root }) => top?.equals(root))
+    const said = `entry ${seq} of the ${size} signed has the hash ${hash.toString('hex')}`
+    return holds ? said : undefined
+  }
+  if (!isPlace(from) || !isPlace(to) || from > to) throw new Error(noProof)
+  const holds = find(from).some((old) => find(to).some((now) => isGrown(old, now, nodes)))
+  return holds ? `the ${to} entries signed begin with the ${from} signed before` : undefined
+}
+
+const usage = `usage: node offline.js CHECKPOINT EXPORT.jsonl --key KEY [--leaves FILE]
+       node offline.js CHECKPOINT --proof PROOF.json --key KEY`
 
 /** The exit code, and what to say. */
-export const runOffline = async (
-  argv: readonly string[],
-): Promise<{ readonly code: number; readonly text: string }> => {
-  const named = new Map<string, string>()
+export const runOffline = async (argv: readonly string[]): Promise<Answer> => {
+  const named: Record<string, string | undefined> = {}
   const files: string[] = []
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] as string
-    if (word === '--key' || word === '--leaves') named.set(word, argv[++at] ?? '')
+    if (['--key', '--leaves', '--proof'].includes(word)) named[word.slice(2)] = argv[++at] ?? ''
     else files.push(word)
   }
   const [checkpoint, exported] = files
-  const key = named.get('--key')
-  const leaves = named.get('--leaves')
-  if (checkpoint === undefined || exported === undefined || !key || files.length !== 2) {
-    return { code: 2, text: usage }
-  }
+  const { key, leaves, proof } = named
+  const isWhole = files.length === (proof === undefined ? 2 : 1)
+  if (checkpoint === undefined || !key || !isWhole) return { code: 2, text: usage }
   try {
+    const notes = readFileSync(checkpoint, 'utf8')
+    if (exported === undefined) {
+      const said = judgeProof({ notes, proof: readFileSync(proof ?? '', 'utf8'), key })
+      if (said === undefined) return { code: 1, text: 'error: the proof does not hold' }
+      return { code: 0, text: `ok: ${said}` }
+    }
     const verdict = await judge({
-      notes: readFileSync(checkpoint, 'utf8'),
+      notes,
       lines: splitLines(createReadStream(exported, 'utf8')),
       key,
       ...(leaves === undefined ? {} : { leaves: readFileSync(leaves) }),

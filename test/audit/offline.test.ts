@@ -5,10 +5,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { createLogKey, parseLogKey, signCheckpoint } from '../../src/audit/checkpoint.ts'
-import { parseEntry } from '../../src/audit/entry.ts'
-import { judge } from '../../src/audit/offline.ts'
+import { formatEntry, parseEntry } from '../../src/audit/entry.ts'
+import { formatLine } from '../../src/audit/export.ts'
+import { judge, judgeProof } from '../../src/audit/offline.ts'
 import type { Row } from '../../src/audit/store.ts'
-import { createFrontier } from '../../src/audit/tree.ts'
+import {
+  createFrontier,
+  listConsistencyRanges,
+  listInclusionRanges,
+  type Range,
+} from '../../src/audit/tree.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { allowEntry, chainRows, denyEntry, headOf } from '../fakes/entries.ts'
 import { createMutations } from './mutations.ts'
@@ -30,8 +36,8 @@ const signAt = (rows: readonly Row[], at: number) => {
 }
 const notes = signAt(original, size)
 const leaves = Buffer.concat(original.map(({ hash }) => Buffer.from(hash, 'hex')))
-/** As `postern audit export` writes an entry: with its place, its hash, and no version. */
-const exportRow = (row: Row) => {
+/** As `postern audit list --json` has an entry: with its place, its hash, and no version. */
+const listRow = (row: Row) => {
   const { entry, ...place } = parseEntry(row)
   return JSON.stringify({ ...place, ...entry })
 }
@@ -44,10 +50,11 @@ describe('the offline verifier', () => {
     expect(imported.map(([, name]) => name)).toEqual(['node:crypto', 'node:fs', 'node:url'])
   })
 
-  test('takes an export in either form', async () => {
+  test('takes what export writes, in any order of its members, and the texts themselves', async () => {
     const sound = { ok: true, count: 30, size }
     expect(await judgeRows(original)).toEqual(sound)
-    expect(await judgeRows(original, { lines: original.map(exportRow) })).toEqual(sound)
+    expect(await judgeRows(original, { lines: original.map(formatLine) })).toEqual(sound)
+    expect(await judgeRows(original, { lines: original.map(listRow) })).toEqual(sound)
     expect(await judgeRows(original, { leaves })).toEqual(sound)
   })
 
@@ -68,15 +75,39 @@ describe('the offline verifier', () => {
 
   test('finds random mutations as the service does', async () => {
     const mutate = createMutations({ original, entries, size, seed: 7 })
+    const wrong: unknown[] = []
     for (let n = 0; n < 1_500; n++) {
       const { kind, rows } = mutate()
-      const lines = rows.toSorted((a, b) => a.seq - b.seq).map(({ body }) => body)
-      const first = original.findIndex(({ body }, at) => lines[at] !== body)
-      // A hash that was changed in the database alone is not in an export of the texts.
-      if (first === -1 || first >= size) continue
+      const lines = rows
+        .toSorted((a, b) => a.seq - b.seq)
+        .map(({ hash, body }) => `{"hash":${JSON.stringify(hash)},${body.slice(1)}`)
+      const first = original.findIndex(
+        (row, at) => lines[at] !== `{"hash":"${row.hash}",${row.body.slice(1)}`,
+      )
       const verdict = await judgeRows(original, { lines, leaves })
-      expect(verdict, kind).toMatchObject({ ok: false, seq: first + 1 })
+      if (verdict.ok || verdict.seq !== first + 1) wrong.push({ kind, first, verdict })
     }
+    expect(wrong).toEqual([])
+  })
+
+  test.each([
+    ['removed', 'it is missing: entry 29 stands in its place', original.toSpliced(27, 1)],
+    [
+      'of a chain of its own',
+      'it does not follow from the entry before it',
+      original.with(27, formatEntry(denyEntry(99), 28, '0'.repeat(64))),
+    ],
+  ])('finds what was %s after the checkpoint', async (_what, reason, rows) => {
+    expect(await judgeRows(rows)).toEqual({ ok: false, seq: 28, reason })
+  })
+
+  test('finds a hash that is not that of its line', async () => {
+    const lines = original.map(formatLine)
+    const [one, other] = [lines[27] as string, lines[28] as string]
+    const found = await judgeRows(original, {
+      lines: lines.with(27, other.slice(0, 75) + one.slice(75)),
+    })
+    expect(found).toEqual({ ok: false, seq: 28, reason: 'its hash is not the hash of its text' })
   })
 
   test.each([
@@ -106,7 +137,7 @@ describe('the offline verifier', () => {
     writeFileSync(script, stripTypeScriptTypes(readFileSync(source, 'utf8')))
     const files = { checkpoint: join(dir, 'checkpoint.txt'), log: join(dir, 'export.jsonl') }
     writeFileSync(files.checkpoint, notes)
-    writeFileSync(files.log, original.map((row) => `${exportRow(row)}\n`).join(''))
+    writeFileSync(files.log, original.map((row) => `${formatLine(row)}\n`).join(''))
     const run = (...argv: string[]) => {
       const { status, stdout } = spawnSync(process.execPath, [script, ...argv], {
         cwd: dir,
@@ -133,5 +164,115 @@ describe('the offline verifier', () => {
       status: 1,
       stdout: 'error: entry 21 does not verify: it is missing: the checkpoint counts 24 entries\n',
     })
+  })
+})
+
+// ATTACKS 204
+describe('a proof of the service, judged offline', () => {
+  const hashes = original.map(({ hash }) => Buffer.from(hash, 'hex'))
+  const rootOf = ({ start, end }: Range): string => {
+    const frontier = createFrontier()
+    for (const hash of hashes.slice(start, end)) frontier.add(hash)
+    return Buffer.from(frontier.root()).toString('base64')
+  }
+  const include = (seq: number, of: number) => ({
+    seq,
+    size: of,
+    leaf: rootOf({ start: seq - 1, end: seq }),
+    root: rootOf({ start: 0, end: of }),
+    hashes: listInclusionRanges(seq - 1, of).map(rootOf),
+  })
+  const grow = (from: number, to: number) => ({
+    from,
+    to,
+    fromRoot: rootOf({ start: 0, end: from }),
+    root: rootOf({ start: 0, end: to }),
+    hashes: listConsistencyRanges(from, to).map(rootOf),
+  })
+  const signed = Array.from({ length: 30 }, (_, at) => `${signAt(original, at + 1)}\n`)
+  const notesOf = (...sizes: readonly number[]) => sizes.map((of) => signed[of - 1]).join('')
+  const judgeOne = (proof: unknown, text: string) =>
+    judgeProof({ notes: text, proof: JSON.stringify(proof), key: key.verifierKey })
+  const spoil = (text: string) => `${text[0] === 'A' ? 'B' : 'A'}${text.slice(1)}`
+
+  test('holds for every entry and between any two sizes', () => {
+    for (let of = 1; of <= 30; of++) {
+      for (let n = 1; n <= of; n++) {
+        const hash = original[n - 1]?.hash
+        expect(judgeOne(include(n, of), notesOf(of))).toBe(
+          `entry ${n} of the ${of} signed has the hash ${hash}`,
+        )
+        expect(judgeOne(grow(n, of), notesOf(n, of))).toBe(
+          `the ${of} entries signed begin with the ${n} signed before`,
+        )
+      }
+    }
+  })
+
+  test('holds for nothing else: each hash changed, left out or added, and every other place', () => {
+    const changed = (proof: { readonly hashes: readonly string[] }) => [
+      ...proof.hashes.map((hash, at) => ({
+        ...proof,
+        hashes: proof.hashes.with(at, spoil(hash)),
+      })),
+      ...proof.hashes.map((_, at) => ({ ...proof, hashes: proof.hashes.toSpliced(at, 1) })),
+      { ...proof, hashes: [...proof.hashes, rootOf({ start: 0, end: 1 })] },
+    ]
+    let refused = 0
+    for (const [n, of] of [
+      [1, 1],
+      [1, 24],
+      [7, 24],
+      [16, 24],
+      [23, 24],
+      [24, 24],
+      [5, 8],
+    ] as const) {
+      const [included, grown] = [include(n, of), grow(n, of)]
+      const wrong = [
+        ...changed(included),
+        ...changed(grown),
+        { ...included, leaf: spoil(included.leaf) },
+        ...[n - 1, n + 1]
+          .filter((seq) => seq > 0 && seq <= of)
+          .map((seq) => ({ ...included, seq })),
+        ...(of > 8
+          ? [
+              { ...included, size: of - 8 },
+              { ...grown, to: of - 7 },
+            ]
+          : []),
+      ].filter((one) => !('from' in one) || one.from <= one.to)
+      for (const one of wrong) {
+        const isHeld = 'seq' in one && one.seq > one.size
+        const text = notesOf(n, of, 16, 17)
+        if (isHeld) expect(() => judgeOne(one, text)).toThrow('this is no proof')
+        else expect(judgeOne(one, text), JSON.stringify(one)).toBeUndefined()
+        refused++
+      }
+    }
+    expect(refused).toBeGreaterThan(100)
+  })
+
+  test('is judged by what was signed, never by the roots it brings', () => {
+    const forged = chainRows([denyEntry(99), ...entries.slice(1)])
+    const notes = `${signAt(forged, 24)}\n`
+    expect(judgeOne(include(7, 24), notes)).toBeUndefined()
+    expect(judgeOne(grow(7, 24), notesOf(7) + notes)).toBeUndefined()
+    // After an accepted rollback two checkpoints may be of one size.
+    expect(judgeOne(include(7, 24), notes + notesOf(24))).toMatch(/^entry 7 /)
+  })
+
+  test.each([
+    [include(1, 24), notes.replace('24', '25'), 'the checkpoint is not signed by this key'],
+    [include(1, 12), notes, 'there is no checkpoint of 12 entries in the file'],
+    [grow(12, 24), notes, 'there is no checkpoint of 12 entries in the file'],
+    [{ ...include(1, 24), hashes: ['AAAA'] }, notes, 'this is no proof: give what'],
+    [{ ...include(1, 24), leaf: undefined }, notes, 'this is no proof: give what'],
+    [{ ...grow(1, 24), from: 1.5 }, notes, 'this is no proof: give what'],
+    [{}, notes, 'this is no proof: give what'],
+    [null, notes, 'this is no proof: give what'],
+  ])('is refused where it is none, or of no checkpoint there', (proof, text, message) => {
+    expect(() => judgeOne(proof, text)).toThrow(message)
   })
 })

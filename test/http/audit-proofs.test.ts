@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openCheckpoint, parseVerifierKey } from '../../src/audit/checkpoint.ts'
 import { hashBody } from '../../src/audit/entry.ts'
 import { openLogKey } from '../../src/audit/log-key.ts'
+import { judgeProof } from '../../src/audit/offline.ts'
 import { isConsistent, isIncluded } from '../../src/audit/tree.ts'
 import { readProblem, startTestApp, type TestApp } from '../app.ts'
 import { createFakeStore } from '../fakes/audit-store.ts'
@@ -63,6 +64,16 @@ describe('GET /v1/audit/proof', () => {
     const fromRoot = Buffer.from(store.rows[0]?.hash ?? '', 'hex')
     expect(decode(proof.fromRoot)).toEqual(fromRoot)
     expect(isConsistent({ from: 1, fromRoot, to: size, toRoot: root, proof: hashes })).toBe(true)
+  })
+
+  test('and whoever has nothing of ours can hold both to the checkpoints', async () => {
+    const notes = await (await service.request('/v1/audit/checkpoint')).text()
+    const { verifierKey: key } = await openLogKey(`${service.config.dataDir}/log.key`)
+    const judge = async (query: string) =>
+      judgeProof({ notes, proof: await (await get(`/v1/audit/proof?${query}`)).text(), key })
+    expect(await judge('seq=1')).toBe(`entry 1 of the 2 signed has the hash ${store.rows[0]?.hash}`)
+    expect(await judge('from=2')).toBe('the 2 entries signed begin with the 2 signed before')
+    await expect(judge('from=1')).rejects.toThrow('there is no checkpoint of 1 entries in the file')
   })
 
   const names =
