@@ -2,7 +2,7 @@ import { open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { verifyAgainst } from '../audit/against.ts'
 import { parseVerifierKey, signCheckpoint } from '../audit/checkpoint.ts'
-import { listCheckpoints } from '../audit/checkpoint-file.ts'
+import { findNewestCheckpoint } from '../audit/checkpoint-file.ts'
 import { openLogKey } from '../audit/log-key.ts'
 import { createFrontier } from '../audit/tree.ts'
 import type { Config } from '../config.ts'
@@ -25,14 +25,16 @@ export const backupLog = async (
 ): Promise<{ readonly count: number; readonly checkpoint: string }> => {
   const key = await openLogKey(findLogKey(config))
   const verifier = parseVerifierKey(key.verifierKey)
-  // Read before the copy is made, which then holds all that they count.
-  const newest = (await listCheckpoints(config.audit.checkpoints, verifier)).at(-1)
+  // Read before the copy is made, which then holds all that it counts.
+  const newest = await findNewestCheckpoint(config.audit.checkpoints, verifier)
   const checkpoint = `${target}.checkpoint`
   for (const path of [target, checkpoint]) await checkAbsent(path)
 
   const draft = `${target}.partial`
   await rm(draft, { force: true })
-  await copyLog(join(config.dataDir, 'postern.db'), draft)
+  await copyLog(join(config.dataDir, 'postern.db'), draft).catch((error: unknown) => {
+    throw explainTarget(error, target)
+  })
   try {
     const frontier = createFrontier()
     const onRow = ({ hash }: { readonly hash: string }) => frontier.add(Buffer.from(hash, 'hex'))
@@ -62,6 +64,24 @@ export const backupLog = async (
   }
 }
 
+/** Where the copy cannot be written, the log and the configuration are not to blame. */
+const explainTarget = (error: unknown, target: string): unknown => {
+  if (!(error instanceof AppError)) return error
+  const { code, detail = '' } = error
+  if (detail.startsWith('SQLITE_FULL')) {
+    return new AppError('audit_unavailable', 'The backup cannot be written: there is no room.', {
+      hint: `make room in ${dirname(target)}, or name a file elsewhere`,
+      cause: error,
+    })
+  }
+  if (code !== 'invalid_config' || !/^E[A-Z]+: /.test(detail)) return error
+  return new AppError('not_found', 'The backup cannot be written there.', {
+    detail,
+    hint: 'name a file in a directory that exists and may be written',
+    cause: error,
+  })
+}
+
 const checkAbsent = async (path: string): Promise<void> => {
   const found = await stat(path).catch(() => undefined)
   if (found === undefined) return
@@ -75,6 +95,10 @@ const writeNew = async (path: string, text: string): Promise<void> => {
   try {
     await file.writeFile(text)
     await file.sync()
+  } catch (error) {
+    // Half a checkpoint would keep the next backup from this name.
+    await rm(path, { force: true })
+    throw error
   } finally {
     await file.close()
   }

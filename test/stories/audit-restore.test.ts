@@ -4,6 +4,7 @@
  */
 import {
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -12,81 +13,22 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { build } from '../../src/app.ts'
 import { runOffline } from '../../src/audit/offline.ts'
-import { loadConfig } from '../../src/config.ts'
-import { createLogger } from '../../src/lib/log.ts'
-import { createPublicKeyLine } from '../app.ts'
-import { runCli, startCli } from '../cli/run.ts'
-import { createService } from '../cli/service.ts'
+import { openReader } from '../../src/store/index.ts'
+import { startCli } from '../cli/run.ts'
+import { createServed, type Served } from '../cli/served.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
+import { run } from '../fakes/process.ts'
+import { mayMount } from '../soak/disk.ts'
 
 let issuer: OidcIssuer
-let cwd = ''
+let { cwd, cli, pathOf, serve, ask, putBack, tamper } = {} as Served
 beforeEach(async () => {
   issuer = await startOidcIssuer()
-  cwd = await createService(issuer.issuer)
+  ;({ cwd, cli, pathOf, serve, ask, putBack, tamper } = await createServed(issuer))
 })
 afterEach(() => issuer.close())
-
-/** Without the warning about this configuration's audience, which is not the matter here. */
-const cli = async (...argv: string[]) => {
-  const { stderr, ...rest } = await runCli(argv, { cwd })
-  return { ...rest, stderr: stderr.replace(/^warning: the audience .*\n/gm, '') }
-}
-const pathOf = (name: string) => join(cwd, name)
-
-/** Runs the whole service while `work` goes on, and answers what that does. */
-const serve = async <T>(
-  work: (url: string) => Promise<T>,
-  accepted: { readonly rollback?: boolean } = {},
-): Promise<T> => {
-  const { config } = await loadConfig({ cwd, env: {} })
-  const app = await build(config, { logger: createLogger('fatal') }, accepted)
-  try {
-    return await work((await app.listen()).url)
-  } finally {
-    await app.close()
-  }
-}
-
-const ask = async (url: string): Promise<string> => {
-  const response = await fetch(`${url}/v1/certificates`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await issuer.mintFor('maya')}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify({
-      publicKey: createPublicKeyLine(),
-      host: 'web-1.example.com',
-      login: 'deploy',
-    }),
-  })
-  expect(response.status).toBe(201)
-  return ((await response.json()) as { serial: string }).serial
-}
-
-/** What `mv data/postern.db* /elsewhere/` and `install` leave. */
-const putBack = async (backup: string): Promise<void> => {
-  for (const name of readdirSync(pathOf('data'))) {
-    if (name.startsWith('postern.db')) rmSync(pathOf(`data/${name}`))
-  }
-  await copyFile(backup, pathOf('data/postern.db'))
-}
-
-const tamper = (sql: string): void => {
-  const connection = new Database(pathOf('data/postern.db'))
-  const triggers = connection
-    .prepare(`SELECT name FROM sqlite_schema WHERE type = 'trigger'`)
-    .all() as { name: string }[]
-  for (const { name } of triggers) connection.exec(`DROP TRIGGER ${name}`)
-  connection.exec(sql)
-  connection.close()
-}
 
 describe('a backup', () => {
   test('is made while the service runs, holds everything until then, and no key', async () => {
@@ -149,6 +91,68 @@ describe('a backup', () => {
         'error: No backup was made: entry 3 does not verify: its hash is not the hash of its text.\nhint: postern audit verify\n',
     })
     expect(readdirSync(cwd).filter((name) => name.startsWith('copy'))).toEqual([])
+  })
+
+  test('is not made of a log that has lost entries which were signed', async () => {
+    await serve(async (url) => {
+      for (let n = 0; n < 2; n++) await ask(url)
+    })
+    tamper('DELETE FROM entries WHERE seq > 3')
+    expect(await cli('backup', 'copy.db')).toMatchObject({
+      code: 1,
+      stderr:
+        'error: No backup was made: entry 4 does not verify: it is missing: the checkpoint counts 4 entries.\nhint: postern audit verify\n',
+    })
+    expect(readdirSync(cwd).filter((name) => name.startsWith('copy'))).toEqual([])
+  })
+
+  test('of a log that is being written is whole, and has all that was answered before', async () => {
+    await serve(async (url) => {
+      const serials: string[] = []
+      let isOver = false
+      const work = Array.from({ length: 4 }, async () => {
+        while (!isOver) serials.push(await ask(url))
+      })
+      for (let n = 1; n <= 3; n++) {
+        await expect.poll(() => serials.length).toBeGreaterThan(n * 20)
+        const answered = [...serials]
+        const { code, stdout } = await cli('backup', `copy-${n}.db`, '--json')
+        expect(code).toBe(0)
+        const { entries } = JSON.parse(stdout) as { readonly entries: number }
+        const reader = await openReader(pathOf(`copy-${n}.db`))
+        const rows = await reader.read(1, 100_000)
+        await reader.close()
+        expect(rows).toHaveLength(entries)
+        const held = new Set(rows.map(({ body }) => /"serial":"(\d+)"/.exec(body)?.[1]))
+        expect(answered.filter((serial) => !held.has(serial))).toEqual([])
+      }
+      isOver = true
+      await Promise.all(work)
+      for (let n = 1; n <= 3; n++) {
+        const file = `copy-${n}.db.checkpoint`
+        expect((await cli('audit', 'verify', '--against', file)).code).toBe(0)
+      }
+    })
+  })
+
+  test('says where it cannot be written, and leaves nothing there', async () => {
+    await serve(ask)
+    expect(await cli('backup', 'none/copy.db')).toMatchObject({
+      code: 1,
+      stderr: `error: The backup cannot be written there.\ndetail: ENOENT: no such file or directory, open '${pathOf('none/copy.db.partial')}'\nhint: name a file in a directory that exists and may be written\n`,
+    })
+    if (!mayMount()) return
+    mkdirSync(pathOf('small'))
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=32k', 'tmpfs', pathOf('small')])
+    try {
+      expect(await cli('backup', 'small/copy.db')).toMatchObject({
+        code: 1,
+        stderr: `error: The backup cannot be written: there is no room.\nhint: make room in ${pathOf('small')}, or name a file elsewhere\n`,
+      })
+      expect(readdirSync(pathOf('small'))).toEqual([])
+    } finally {
+      await run('umount', ['--lazy', pathOf('small')])
+    }
   })
 
   test('before the first start is of nothing', async () => {
