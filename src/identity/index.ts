@@ -205,7 +205,7 @@ export const createPool = (providers: readonly Provider[]): Pool => {
       const reasons: string[] = []
       let unavailable: AppError | undefined
       const jwt = readJwt(token)
-      // The issuer of a token that is not as it should be says so in its own name.
+      // One that reads badly is refused in the name of the issuer it would be of.
       const named = byIssuer.get(typeof jwt === 'string' ? findIssuer(token) : jwt.payload['iss'])
       for (const provider of named === undefined ? others : [named, ...others]) {
         if (provider !== named && !provider.claims(token)) continue

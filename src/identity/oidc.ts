@@ -55,7 +55,7 @@ export const createOidcProvider = (
   const rules: ClaimRules = { ...options, groupsClaim: options.groupsClaim ?? 'groups' }
   const keys = createKeySet({ issuer, algorithms, fetch: options.fetch, clock })
 
-  /** What jose is to find, whatever the token; `audience` as it wants it, to keep. */
+  /** What jose is to find, whatever the token. */
   const expected = {
     issuer,
     audience: [...audience],
