@@ -39,33 +39,50 @@ const runs: Readonly<
   property: { share: 0.25, run: (given) => runProperty({ requests: 1_000_000, ...given }) },
 }
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '60' },
-    only: { type: 'string', default: Object.keys(runs).join() },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
-  },
-})
+const usage = `usage: npm run soak -- [--minutes 60] [--only ${Object.keys(runs).join()}] [--seed 1] [--json]\n`
+const refuse = (problem: string): never => {
+  process.stderr.write(`${problem}\n${usage}`)
+  process.exit(2)
+}
+
+const readValues = () => {
+  try {
+    return parseArgs({
+      options: {
+        minutes: { type: 'string', default: '60' },
+        only: { type: 'string', default: Object.keys(runs).join() },
+        seed: { type: 'string', default: '1' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values
+  } catch (error) {
+    return refuse((error as Error).message)
+  }
+}
+const values = readValues()
+if (values.help) {
+  process.stdout.write(usage)
+  process.exit(0)
+}
 const minutes = Number(values.minutes)
 const seed = Number(values.seed)
 const names = values.only.split(',')
-if (!(minutes > 0) || !Number.isInteger(seed) || names.some((name) => !Object.hasOwn(runs, name))) {
-  process.stderr.write(
-    `usage: npm run soak -- [--minutes 60] [--only ${Object.keys(runs).join()}] [--seed 1] [--json]\n`,
-  )
-  process.exit(2)
-}
+if (!(minutes > 0)) refuse(`--minutes is a number above 0, not ${values.minutes}`)
+if (!Number.isInteger(seed)) refuse(`--seed is a whole number, not ${values.seed}`)
+for (const name of names) if (!Object.hasOwn(runs, name)) refuse(`there is no run called ${name}`)
 
 await ensurePackages(
   ['curl', 'openssh-client', 'openssh-server', 'strace', 'libfaketime'],
   (line) => process.stderr.write(`${line}\n`),
 )
-const chosen = names.flatMap((name) => runs[name] ?? [])
+const chosen = names.flatMap((name) => (runs[name] === undefined ? [] : [{ name, ...runs[name] }]))
 const whole = chosen.reduce((sum, { share }) => sum + share, 0)
 const reports: Report[] = []
-for (const { share, run } of chosen) {
-  const report = await run({ seed, within: (minutes * 60_000 * share) / whole })
+for (const { name, share, run } of chosen) {
+  const within = (minutes * 60_000 * share) / whole
+  process.stderr.write(`${name}: begun, for ${Math.ceil(within / 60_000)} min at the longest\n`)
+  const report = await run({ seed, within })
   reports.push(report)
   if (!values.json) process.stdout.write(formatReport(report))
 }

@@ -11,6 +11,8 @@ import { createWorld, type Running } from './service.ts'
 
 const flood = fileURLToPath(new URL('flood.ts', import.meta.url))
 const maxRssMegabytes = 400
+/** So many connections may wait without having asked for anything (src/http/strangers.ts). */
+const maxStrangers = 2_048
 /** Back to normal within this, in milliseconds. */
 const normalWithin = 5_000
 /** What a flood may be answered; 0 is a connection that was cut. */
@@ -48,7 +50,6 @@ export const runOverload = async (options: {
       token: await world.issuer.mintFor('sam'),
     }
     const attack = await startFlood(orders)
-    const filesFull = countFiles(service.pid)
     await wait(seconds * 1000)
     const during = healthy.take()
     const outcome = await attack.stop()
@@ -59,7 +60,7 @@ export const runOverload = async (options: {
     await wait(1_500)
     const after = healthy.take()
     const filesAfter = await countFilesLeft(service.pid, filesBefore)
-    const peak = healthy.peakRss()
+    const { rss: peak, files: filesFull } = healthy.peak()
     await healthy.stop()
     await service.stop()
     const log = await readRefusals(join(world.dataDir, 'postern.db'))
@@ -78,6 +79,10 @@ export const runOverload = async (options: {
       [`${outcome.withoutRetryAfter} answers without Retry-After`, outcome.withoutRetryAfter === 0],
       ['nothing was shed', (outcome.statuses['429'] ?? 0) > 0],
       [`only ${filesFull} files were open at once`, filesFull > Math.min(idle + slow, 2_000)],
+      [
+        `${filesFull} files were open at once, and ${maxStrangers} strangers may wait`,
+        filesFull < filesBefore + maxStrangers + 200,
+      ],
       [`after 5 s p99 was ${millis(after.times)} ms`, millis(after.times) < p99],
       [`after 5 s ${after.failed.length} asks failed`, after.failed.length === 0],
       [
@@ -102,6 +107,7 @@ export const runOverload = async (options: {
         'p99 during, ms': millis(during.times),
         'p99 after, ms': millis(after.times),
         'peak RSS, MB': peak,
+        'files open at once': filesFull,
         'refusals written': log.written,
         'refusals counted': log.counted,
         'log grew, KB': Math.round(bytes / 1024),
@@ -118,7 +124,7 @@ const createHealthy = async ({ url, pid }: Running, token: string) => {
   const client = createClient({ connections: 1 })
   let times: number[] = []
   let failed: string[] = []
-  let peak = 0
+  const peak = { rss: 0, files: 0 }
   let isStopped = false
   const work = (async () => {
     for (let n = 0; !isStopped; n++) {
@@ -127,7 +133,8 @@ const createHealthy = async ({ url, pid }: Running, token: string) => {
       const millis = performance.now() - sent
       times.push(millis)
       if (answer?.status !== 201) failed.push(`${answer?.status} ${answer?.body.slice(0, 200)}`)
-      peak = Math.max(peak, readRss(pid))
+      peak.rss = Math.max(peak.rss, readRss(pid))
+      if (n % 5 === 0) peak.files = Math.max(peak.files, countFiles(pid))
       await wait(Math.max(0, 50 - millis))
     }
   })()
@@ -139,7 +146,8 @@ const createHealthy = async ({ url, pid }: Running, token: string) => {
       failed = []
       return taken
     },
-    peakRss: () => peak,
+    /** The most there was of each, until now. */
+    peak: () => ({ ...peak }),
     async stop() {
       isStopped = true
       await work

@@ -22,7 +22,8 @@ import { type Event, parseTrace, traceCommand } from './trace.ts'
  * every certificate that had left by then.
  */
 export const runPower = async (options: {
-  readonly certificates: number
+  /** How many are recorded, or a recording that is there already. */
+  readonly certificates: number | Recording
   /** Random cuts after each sync, beside the one that loses all. */
   readonly cuts?: number
   readonly seed?: number
@@ -36,7 +37,9 @@ export const runPower = async (options: {
   const { cuts = 2, seed = 1, images = Number.POSITIVE_INFINITY } = options
   const { within = Number.POSITIVE_INFINITY, forget = () => false } = options
   const end = performance.now() + within
-  const { config, events } = await record(options.certificates)
+  const { certificates } = options
+  const { config, events } =
+    typeof certificates === 'number' ? await recordPower(certificates) : certificates
   // Two boundaries a sync: before it begins, and when it has ended.
   const boundaries = 2 * events.filter(({ kind }) => kind === 'synced').length
   const share = images / (boundaries * (cuts + 1))
@@ -70,7 +73,13 @@ export const runPower = async (options: {
   }
 }
 
-const record = async (certificates: number) => {
+/** What the real service did to its files and said to its clients, until it had issued so many. */
+export interface Recording {
+  readonly config: Config
+  readonly events: readonly Event[]
+}
+
+export const recordPower = async (certificates: number): Promise<Recording> => {
   const world = await createWorld()
   const trace = join(world.dir, 'trace')
   // Whoever makes the directory sees to it that it stays.

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { build } from '../../src/app.ts'
+import { parseEntry } from '../../src/audit/entry.ts'
 import { loadConfig } from '../../src/config.ts'
 import { isEqual } from '../../src/lib/bytes.ts'
 import { createLogger } from '../../src/lib/log.ts'
@@ -61,7 +62,7 @@ export const runProperty = async (options: {
   const app = await build(config, { logger: createLogger('error', { write: () => {} }) })
   const serials = new Set<bigint>()
   const violations: string[] = []
-  const figures = { requests: 0, certificates: 0, refused: 0, 'read by sshpk': 0 }
+  const figures = { requests: 0, certificates: 0, refused: 0, denied: 0, 'read by sshpk': 0 }
   let batch: Given[] = []
   let tokens = new Map<string, string>()
 
@@ -82,6 +83,7 @@ export const runProperty = async (options: {
     const body = await response.text()
     if (response.status !== 201) {
       figures.refused++
+      if (response.status === 403) figures.denied++
       const isPlain = [400, 403].includes(response.status) && !body.includes('cert-v01')
       if (!isPlain) violations.push(`${response.status} for ${ask.user} ${ask.text}: ${body}`)
       return
@@ -108,6 +110,7 @@ export const runProperty = async (options: {
     }
   }
 
+  let reading = Promise.resolve()
   try {
     const isDone = () => figures.requests >= requests || performance.now() > end
     while (!isDone()) {
@@ -121,12 +124,16 @@ export const runProperty = async (options: {
         }
       }
       await Promise.all(Array.from({ length: inFlight }, worker))
-      await readBatch()
+      // Read by programs of their own, while the next round is asked.
+      await reading
+      reading = readBatch()
     }
+    await reading
     await app.close()
     const logged = await countLogged(join(config.dataDir, 'postern.db'))
-    if (logged !== figures.certificates) {
-      violations.push(`${figures.certificates} certificates, and ${logged} entries for them`)
+    for (const what of ['certificates', 'denied'] as const) {
+      if (logged[what] === figures[what]) continue
+      violations.push(`${what}: ${figures[what]} were answered, and ${logged[what]} are in the log`)
     }
     return { name: 'property', figures: { ...figures, seed }, violations }
   } finally {
@@ -222,15 +229,20 @@ const readBySshpk = ({ text, parsed }: Given): string | undefined => {
   return names.join('\n') === parsed.principals.join('\n') ? undefined : 'other principals'
 }
 
-const countLogged = async (path: string): Promise<number> => {
+/** What the log has of each: refusals one by one, and beyond the first ones of a minute as a count. */
+const countLogged = async (path: string) => {
   const reader = await openReader(path)
+  const found = { certificates: 0, denied: 0 }
   try {
-    let count = 0
     for (let from = 1; ; ) {
       const rows = await reader.read(from, 1_000)
       const last = rows.at(-1)
-      if (last === undefined) return count
-      count += rows.filter(({ body }) => body.includes('"type":"allow"')).length
+      if (last === undefined) return found
+      for (const { entry } of rows.map(parseEntry)) {
+        if (entry.type === 'allow') found.certificates++
+        if (entry.type === 'deny') found.denied++
+        if (entry.type === 'refusals') found.denied += entry.count
+      }
       from = last.seq + 1
     }
   } finally {

@@ -3,6 +3,7 @@
  * database that is lost, and a backup of yesterday put back. ATTACKS 196, 197
  */
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -16,7 +17,6 @@ import { copyFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runOffline } from '../../src/audit/offline.ts'
 import { openReader } from '../../src/store/index.ts'
-import { startCli } from '../cli/run.ts'
 import { createServed, type Served } from '../cli/served.ts'
 import { type OidcIssuer, startOidcIssuer } from '../fakes/oidc.ts'
 import { run } from '../fakes/process.ts'
@@ -70,10 +70,12 @@ describe('a backup', () => {
     // Put back without the key that signs, it says which one is missing, and what to do.
     await putBack(pathOf('copy.db'))
     renameSync(pathOf('data/keys'), pathOf('elsewhere'))
-    const { stderr } = await startCli(['serve', '--accept-rollback'], { cwd }).ended
-    expect(stderr).toMatch(
-      /^error: The active CA key, SHA256:\S+, cannot be opened: .*\nhint: .*; where it is lost, name another key in ca\.userKey and start once with postern serve --accept-ca\n/m,
-    )
+    await expect(serve(ask, { rollback: true })).rejects.toMatchObject({
+      message: expect.stringMatching(/^The active CA key, SHA256:\S+, cannot be opened: /),
+      hint: expect.stringMatching(
+        /; where it is lost, name another key in ca\.userKey and start once with postern serve --accept-ca$/,
+      ),
+    })
     renameSync(pathOf('elsewhere'), pathOf('data/keys'))
     await serve(ask, { rollback: true })
   })
@@ -179,12 +181,12 @@ describe('the runbook of a lost database', () => {
       code: 1,
       stderr: 'error: Entry 4 does not verify: it is missing: the checkpoint counts 5 entries.\n',
     })
-    const { ended } = startCli(['serve'], { cwd })
-    expect(await ended).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(
-        'error: The log ends at entry 3, and its newest checkpoint counts 5: an older log was put back, or its newest entries were removed.\nhint: put the newest log back; where that one is lost for good: postern serve --accept-rollback\n',
-      ),
+    // By the real command, with its exit code: audit-readme.test.ts
+    await expect(serve(ask)).rejects.toMatchObject({
+      code: 'log_rollback',
+      message:
+        'The log ends at entry 3, and its newest checkpoint counts 5: an older log was put back, or its newest entries were removed.',
+      hint: 'put the newest log back; where that one is lost for good: postern serve --accept-rollback',
     })
 
     await serve(ask, { rollback: true })
@@ -216,7 +218,7 @@ describe('the runbook of a lost database', () => {
     for (const name of readdirSync(pathOf('data'))) {
       if (name.startsWith('postern.db')) rmSync(pathOf(`data/${name}`))
     }
-    expect((await startCli(['serve'], { cwd }).ended).stderr).toContain('The log ends at entry 0,')
+    await expect(serve(ask)).rejects.toThrow('The log ends at entry 0,')
     await serve(ask, { rollback: true })
     const { stdout } = await cli('audit', 'list', '--json')
     expect(JSON.parse(stdout)).toContainEqual(
@@ -256,6 +258,21 @@ describe('a checkpoint that somebody kept', () => {
     const json = await cli('audit', 'verify', '--against', 'elsewhere.txt', '--json')
     expect(json.code).toBe(1)
     expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, seq: 5, checkpoint: { size: 7 } })
+  })
+
+  test('stands wherever audit.checkpoints says, and judges the start from there', async () => {
+    mkdirSync(pathOf('elsewhere'))
+    appendFileSync(pathOf('postern.yaml'), 'audit: { checkpoints: elsewhere/checkpoints }\n')
+    await serve(ask)
+    expect(existsSync(pathOf('data/checkpoints'))).toBe(false)
+    expect(readFileSync(pathOf('elsewhere/checkpoints'), 'utf8')).toMatch(/log\n2\n.*log\n3\n/s)
+    tamper('DELETE FROM entries WHERE seq > 2')
+    rmSync(pathOf('data/tree'), { recursive: true })
+    await expect(serve(ask)).rejects.toMatchObject({ code: 'log_rollback' })
+    expect(await cli('audit', 'verify')).toMatchObject({
+      code: 1,
+      stderr: 'error: Entry 3 does not verify: it is missing: the checkpoint counts 3 entries.\n',
+    })
   })
 
   test.each([
