@@ -39,8 +39,8 @@ const writeAndKill = async (directory: string, first: number, after: number) => 
 describe('the service is killed while it writes', { concurrent: true }, () => {
   // ATTACKS 189
   test.each([
-    { lane: 'early', trials: [0, 1, 2, 3, 5, 7, 9, 11, 13, 15] },
-    { lane: 'late', trials: [17, 20, 23, 26, 30, 34, 38, 42, 46, 50] },
+    { lane: 'early', trials: [0, 2, 5, 9, 15] },
+    { lane: 'late', trials: [20, 26, 34, 42, 50] },
   ])(
     '$lane: every acknowledged entry is there, the chain holds, and no hand is needed',
     async ({ trials }) => {
