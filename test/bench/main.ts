@@ -120,6 +120,15 @@ const measureTarget = async (target: Target): Promise<readonly NamedLoad[]> => {
   return loads
 }
 
+/** The mean of all that the floor was measured at, as the last row. */
+const withFloor = (loads: readonly NamedLoad[]): readonly NamedLoad[] => {
+  const micros = loads.reduce((sum, { floorMicros }) => sum + floorMicros, 0) / loads.length
+  const none = Number.NaN
+  const unknown = { p50Millis: none, p99Millis: none, rssBytes: none, failed: 0 }
+  const cost = { perSecond: 1_000_000 / micros, cpuMicros: micros, floorMicros: micros, ratio: 1 }
+  return [...loads, { name: 'the floor, one thread', ...cost, ...unknown }]
+}
+
 /** The least that HTTP adds to the floor on this Node. */
 const measureBare = async (site: Site): Promise<NamedLoad> => {
   say('node:http that verifies and signs, and nothing else …')
@@ -187,7 +196,7 @@ async function measureOurs(): Promise<void> {
   const service = await startService(site)
   try {
     const idleRss = service.readUsage().rssBytes
-    const loads = [...(await measureTarget(service)), await measureBare(site)]
+    const loads = withFloor([...(await measureTarget(service)), await measureBare(site)])
     say(`beside a GitHub that answers in ${delayMillis} ms …`)
     const github = await measureGithub({ delayMillis, seconds: Math.min(5, Math.ceil(seconds)) })
     print(
@@ -218,7 +227,7 @@ async function measureOther(url: string): Promise<void> {
       mintTokens: issuers.mintTokens,
       readUsage: () => (pid === undefined ? undefined : readProcess(pid)),
     }
-    const loads = await measureTarget(target)
+    const loads = withFloor(await measureTarget(target))
     print(
       { node: process.version, against: url, loads },
       `node ${process.version}; ${url}\n${formatLoads(loads)}`,
