@@ -18,25 +18,26 @@ const findWho = (seq: number): string => {
 }
 
 /**
- * Writes a log of so many certificates, a second apart and up to a minute ago: a whole chain, through
- * the store's own append, but without waiting for the disk.
+ * Writes a log of so many certificates, a second apart unless told otherwise and up to a minute ago: a
+ * whole chain, through the store's own append, but without waiting for the disk.
  */
 export const fillLog = async (
   dataDir: string,
   count: number,
   onProgress: (written: number) => void,
+  millisApart = 1000,
 ): Promise<void> => {
   const connection = await openConnection(join(dataDir, 'postern.db'))
   connection.pragma('synchronous = OFF', { simple: true })
   const store = createSqlite(connection)
   const format = createFormat()
-  const start = Date.now() - 60_000 - count * 1000
+  const start = Date.now() - 60_000 - count * millisApart
   let head: { readonly seq: number; readonly hash: string } | undefined
   while ((head?.seq ?? 0) < count) {
     const rows: Row[] = []
     for (let at = head?.seq ?? 0; at < Math.min(count, (head?.seq ?? 0) + batchSize); at++) {
       const prev: string = rows.at(-1)?.hash ?? head?.hash ?? noHash
-      const time = `${new Date(start + at * 1000).toISOString().slice(0, 19)}Z`
+      const time = `${new Date(start + at * millisApart).toISOString().slice(0, 19)}Z`
       const body = format(at + 1, prev, time)
       rows.push({ seq: at + 1, body, hash: hashBody(body) })
     }
