@@ -259,6 +259,8 @@ describe('a proof of the service, judged offline', () => {
     const notes = `${signAt(forged, 24)}\n`
     expect(judgeOne(include(7, 24), notes)).toBeUndefined()
     expect(judgeOne(grow(7, 24), notesOf(7) + notes)).toBeUndefined()
+    expect(judgeOne(grow(7, 24), `${signAt(forged, 7)}\n${notesOf(24)}`)).toBeUndefined()
+    expect(judgeOne(grow(8, 24), `${signAt(forged, 8)}\n${notesOf(24)}`)).toBeUndefined()
     // After an accepted rollback two checkpoints may be of one size.
     expect(judgeOne(include(7, 24), notes + notesOf(24))).toMatch(/^entry 7 /)
   })
