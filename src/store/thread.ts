@@ -3,7 +3,14 @@ import type { Filter, Head, Row } from '../audit/store.ts'
 import { AppError } from '../errors.ts'
 import type { StoredReport } from '../hosts/reports.ts'
 import { storeError } from './failures.ts'
-import { type Answer, type Call, type Failure, type Method, openingId } from './protocol.ts'
+import {
+  type Answer,
+  type Call,
+  type Failure,
+  formatRows,
+  type Method,
+  openingId,
+} from './protocol.ts'
 import type { WholeStore } from './sqlite.ts'
 
 /** How long `close` waits for a disk that stalls, in milliseconds. */
@@ -74,7 +81,7 @@ export const openThread = async (path: string): Promise<WholeStore> => {
   await expect(openingId)
   return Object.freeze({
     append: (rows: readonly Row[], expected: Head | undefined) =>
-      ask('append', rows, expected) as Promise<void>,
+      ask('append', formatRows(rows), expected) as Promise<void>,
     head: () => ask('head') as Promise<Head | undefined>,
     read: (from: number, limit: number) => ask('read', from, limit) as Promise<readonly Row[]>,
     find: (filter: Filter, limit: number, before?: number) =>

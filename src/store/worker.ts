@@ -1,7 +1,16 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import type { Head } from '../audit/store.ts'
 import { toStoreError } from './failures.ts'
-import { type Answer, type Call, type Failure, openingId } from './protocol.ts'
-import { openSqlite, type WholeStore } from './sqlite.ts'
+import {
+  type Answer,
+  type Call,
+  type Failure,
+  type FlatRows,
+  type Method,
+  openingId,
+  parseRows,
+} from './protocol.ts'
+import { openSqlite } from './sqlite.ts'
 
 if (parentPort === null) throw new TypeError('this file runs in a worker of store/thread.ts')
 const port = parentPort
@@ -25,13 +34,15 @@ const answer = async (id: number, work: () => Promise<unknown>): Promise<void> =
   if (id === openingId && reply.failure !== undefined) port.close()
 }
 
-let store: WholeStore
+let calls: Readonly<Record<Method, unknown>>
 await answer(openingId, async () => {
-  store = await openSqlite((workerData as { readonly path: string }).path)
+  const store = await openSqlite((workerData as { readonly path: string }).path)
+  const append = (rows: FlatRows, head: Head | undefined) => store.append(parseRows(rows), head)
+  calls = { ...store, append }
 })
 
 port.on('message', ({ id, method, args }: Call) => {
-  const call = store[method] as (...args: readonly unknown[]) => Promise<unknown>
+  const call = calls[method] as (...args: readonly unknown[]) => Promise<unknown>
   void answer(id, () => call(...args)).then(() => {
     if (method === 'close') port.close()
   })
