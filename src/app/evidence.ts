@@ -57,7 +57,15 @@ export const openEvidence = async (given: {
   const acceptRollback = accepted.rollback === true
   const tell = (err: unknown) => logger.error({ err, file: checkpoints }, 'no checkpoint was kept')
   try {
-    return await openKeeper({ store, key, tiles, file, acceptRollback, tell })
+    const keeper = await openKeeper({ store, key, tiles, file, acceptRollback, tell })
+    if (keeper.lost !== undefined) {
+      const { from, to } = keeper.lost
+      logger.warn(
+        { from, to },
+        'entries are given up: order anew what they revoked, froze or enrolled',
+      )
+    }
+    return keeper
   } catch (error) {
     await tiles.close()
     await file.close()
