@@ -41,6 +41,21 @@ describe('a checkpoint', () => {
     expect(verify(null, Buffer.from(`${text}\n`), publicKey, data.subarray(4))).toBe(true)
   })
 
+  test('is verified as everybody else verifies notes', () => {
+    // The example of Go's golang.org/x/mod/sumdb/note, which signed-note is written after.
+    const go = parseVerifierKey(
+      'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW',
+    )
+    const words = `If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n`
+    const signed = Buffer.from(
+      'x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=',
+      'base64',
+    )
+    expect(Buffer.from(go.keyId)).toEqual(signed.subarray(0, 4))
+    expect(go.verify(words, signed.subarray(4))).toBe(true)
+    expect(go.verify(words.replace('you', 'we'), signed.subarray(4))).toBe(false)
+  })
+
   test('opens with the key that signed it, also among the signatures of others', () => {
     const expected = { origin: 'postern.example.com/log', size: 1234, root }
     expect(openCheckpoint(note, verifier)).toEqual(expected)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLoad, createWitness, type Received } from './client.ts'
 import { createDice, type Report, wait } from './report.ts'
@@ -6,7 +7,8 @@ import { createWorld, end, type Running, spawnService } from './service.ts'
 /**
  * Kills the service at random instants under load, and starts it again, without a hand in between.
  * Every certificate that a client received must have exactly one entry, with its serial, key and
- * principals, in a log that verifies. At the end it is stopped by SIGTERM under load. Each lane is a service of its own; lanes run side by side.
+ * principals, in a log that verifies; the copy of the log for shippers has every entry, in order. At the
+ * end it is stopped by SIGTERM under load. Each lane is a service of its own; lanes run side by side.
  */
 export const runKill = async (options: {
   readonly trials: number
@@ -46,7 +48,9 @@ interface Lane {
 
 const runLane = async (seed: number, next: () => boolean): Promise<Lane> => {
   const dice = createDice(seed)
-  const world = await createWorld()
+  const world = await createWorld({
+    config: 'limits: { perAddress: off, perIdentity: off }\naudit: { copy: copy.jsonl }',
+  })
   const witness = createWitness(join(world.dataDir, 'postern.db'))
   const violations: string[] = []
   const lane = { early: 0, received: 0 }
@@ -89,12 +93,30 @@ const runLane = async (seed: number, next: () => boolean): Promise<Lane> => {
     violations.push(...faults)
     pending = received
     await check()
+    violations.push(...judgeCopy(join(world.dir, 'copy.jsonl'), witness.count()))
   } catch (error) {
     violations.push(`a start needed a hand: ${error instanceof Error ? error.message : error}`)
   } finally {
     await world.remove()
   }
   return { ...lane, entries: witness.count(), violations }
+}
+
+/** A kill may leave half a line, or a whole one that is written once more; never a gap. */
+const judgeCopy = (path: string, entries: number): readonly string[] => {
+  const seqs = readFileSync(path, 'utf8').split('\n').flatMap(readSeq)
+  const gap = seqs.findIndex((seq, at) => seq - (seqs[at - 1] ?? 0) > 1)
+  if (gap >= 0) return [`in the copy entry ${seqs[gap]} follows ${seqs[gap - 1] ?? 'nothing'}`]
+  const last = seqs.at(-1) ?? 0
+  return last === entries ? [] : [`the copy ends at entry ${last} of ${entries}`]
+}
+
+const readSeq = (line: string): readonly number[] => {
+  try {
+    return [(JSON.parse(line) as { readonly seq: number }).seq]
+  } catch {
+    return []
+  }
 }
 
 /** How long a stop may take, in milliseconds. */

@@ -36,6 +36,8 @@ describe('a backup', () => {
       expect((await cli('ca', 'next')).code).toBe(0)
       expect((await cli('ca', 'activate')).code).toBe(0)
       const issued = await ask(url)
+      // What a backup leaves that was killed.
+      writeFileSync(pathOf('copy.db.partial'), 'half a database')
       const { code, stdout } = await cli('backup', 'copy.db', '--json')
       expect(code).toBe(0)
       expect(JSON.parse(stdout)).toMatchObject({ entries: 6, file: pathOf('copy.db') })
