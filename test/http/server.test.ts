@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { defaultDeadlines } from '../../src/http/server.ts'
 import { createPublicKeyLine, startTestApp, type TestApp } from '../app.ts'
 import { createFakeStore } from '../fakes/audit-store.ts'
 import { openSocket, type RawAnswer, sendRaw } from './raw.ts'
@@ -207,6 +208,11 @@ describe('a peer that is slow', () => {
       detail: 'The request did not arrive in time: send it again.',
     })
     expect(answer.isClosed).toBe(true)
+  })
+
+  test('has under ten seconds, and so has a stop (ATTACKS 186)', () => {
+    const { headers, request, interval, drain } = defaultDeadlines
+    for (const most of [headers, request, drain]) expect(most + interval).toBeLessThan(10_000)
   })
 
   test('never says anything is cut, and told nothing', async () => {
