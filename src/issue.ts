@@ -125,9 +125,8 @@ export const createIssue = (deps: {
         at,
         backdateSeconds,
       })
-      const certified = await authority.certify(intent)
+      const certificate = formatCertificate(await authority.certify(intent))
 
-      const certificate = formatCertificate(certified)
       const shortened = shortenedBy === undefined ? {} : { shortenedBy }
       const entry: AllowEntry = {
         ...facts,
