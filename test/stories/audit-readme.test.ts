@@ -95,4 +95,4 @@ test('the lines of the README about the log do what they say', async () => {
   expect(said).toContain('"from":6,"to":6,"msg":"entries are given up: order anew what they')
   const { stdout } = await cli('audit', 'search', '--type', 'rollback', '--json')
   expect(JSON.parse(stdout)).toMatchObject({ seq: 6, lost: { from: 6, to: 6 } })
-}, 60_000)
+}, 120_000)
