@@ -118,7 +118,7 @@ describe('a backup', () => {
         while (!isOver) serials.push(await ask(url))
       })
       for (let n = 1; n <= 3; n++) {
-        await expect.poll(() => serials.length).toBeGreaterThan(n * 20)
+        await expect.poll(() => serials.length, { timeout: 20_000 }).toBeGreaterThan(n * 20)
         const answered = [...serials]
         const { code, stdout } = await cli('backup', `copy-${n}.db`, '--json')
         expect(code).toBe(0)

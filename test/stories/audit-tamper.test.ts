@@ -1,6 +1,8 @@
-import { join } from 'node:path'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ReadLeaves, verifyAgainst } from '../../src/audit/against.ts'
 import { createLog } from '../../src/audit/chain.ts'
 import type { Checkpoint } from '../../src/audit/checkpoint.ts'
@@ -18,12 +20,19 @@ const entries = Array.from({ length: count }, (_, n) =>
   (n + 1) % 4 ? allowEntry(n + 1) : denyEntry(n + 1),
 )
 
-/** A log as the service leaves it. */
-const makeLog = async (): Promise<string> => {
-  const path = join(makeDirectory(), 'postern.db')
-  const log = await createLog({ store: await openStore(path) })
+let whole = ''
+beforeAll(async () => {
+  whole = join(mkdtempSync(join(tmpdir(), 'postern-tamper-')), 'postern.db')
+  const log = await createLog({ store: await openStore(whole) })
   for (const entry of entries) await log.append(entry)
   await log.close()
+})
+afterAll(() => rmSync(dirname(whole), { recursive: true }))
+
+/** A log as the service leaves it. */
+const copyWhole = (): string => {
+  const path = join(makeDirectory(), 'postern.db')
+  copyFileSync(whole, path)
   return path
 }
 
@@ -104,7 +113,7 @@ describe('somebody who may write the database', () => {
       reason: 'its hash is not the hash of its text',
     },
   ])('$what: the first bad entry is named', async ({ sql, seq, reason }) => {
-    const path = await makeLog()
+    const path = copyWhole()
     tamper(path, sql)
     const reader = await openReader(path)
     expect(await verifyLog(reader.read)).toEqual({ ok: false, seq, reason })
@@ -114,7 +123,7 @@ describe('somebody who may write the database', () => {
   })
 
   test('whatever is done to it, is found by a checkpoint and the hashes beside it, and named', async () => {
-    const path = await makeLog()
+    const path = copyWhole()
     const [size, checkpoint, leaves] = await sign(path)
     const connection = new Database(path)
     const original = connection.prepare('SELECT seq, body, hash FROM entries').all() as Row[]
@@ -147,7 +156,7 @@ describe('somebody who may write the database', () => {
 
   // ATTACKS 196: a chain may not claim it. A checkpoint can: audit-restore.test.ts
   test('cuts off the newest entries: the chain alone cannot know', async () => {
-    const path = await makeLog()
+    const path = copyWhole()
     tamper(path, 'DELETE FROM entries WHERE seq > 20')
     const reader = await openReader(path)
     expect(await verifyLog(reader.read)).toMatchObject({ ok: true, count: 20 })
