@@ -2,10 +2,9 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'no
 import { chmod } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { Kysely, SqliteDialect } from 'kysely'
 import { AppError } from '../errors.ts'
 import { storeError } from './failures.ts'
-import { migrate, type Tables } from './migrations.ts'
+import { migrate } from './migrations.ts'
 
 /** How long SQLite waits for another connection's lock before it says busy, in milliseconds. */
 const busyTimeout = 2000
@@ -37,7 +36,7 @@ const settings = [
 export const openConnection = async (path: string): Promise<Database> => {
   checkDirectory(dirname(path))
   const file = statSync(path, { throwIfNoEntry: false })
-  if (file === undefined) await createDatabase(path)
+  if (file === undefined) createDatabase(path)
   // SQLite takes an empty file for a new database: the log would begin again as if nothing had been.
   else if (file.size === 0) throw storeError('log_corrupt', `${basename(path)} is empty`)
   await chmod(path, 0o600)
@@ -47,7 +46,7 @@ export const openConnection = async (path: string): Promise<Database> => {
       connection.pragma(`${name} = ${value}`, { simple: true })
       checkSetting(name, connection.pragma(name, { simple: true }), is)
     }
-    await migrate(createBuilder(connection))
+    migrate(connection)
     return connection
   } catch (error) {
     connection.close()
@@ -61,18 +60,14 @@ export const checkSetting = (name: string, found: unknown, wanted: unknown): voi
   throw storeError('audit_unavailable', `${name} is ${found}, and must be ${wanted}`)
 }
 
-/** Kysely over a connection whose life is ours to end. */
-export const createBuilder = (connection: Database): Kysely<Tables> =>
-  new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) })
-
 /** Made under another name and renamed: whatever is found at `path` was once whole. */
-const createDatabase = async (path: string): Promise<void> => {
+const createDatabase = (path: string): void => {
   const draft = `${path}.new`
   for (const suffix of ['', '-journal']) rmSync(`${draft}${suffix}`, { force: true })
   closeSync(openSync(draft, 'wx', 0o600))
   const connection = new Database(draft, { fileMustExist: true, timeout: busyTimeout })
   try {
-    await migrate(createBuilder(connection))
+    migrate(connection)
   } finally {
     connection.close()
   }

@@ -1,4 +1,5 @@
-import { type GeneratedAlways, type Kysely, sql } from 'kysely'
+import type Database from 'better-sqlite3'
+import type { GeneratedAlways } from 'kysely'
 import { AppError } from '../errors.ts'
 
 /** One step of the database's shape. A step is never edited once released: the next one follows. */
@@ -140,34 +141,24 @@ export const migrations: readonly Migration[] = [
  * killed has not happened, and runs again.
  * @throws AppError `invalid_config` where a newer postern has been here.
  */
-export const migrate = async (
-  db: Kysely<Tables>,
-  steps: readonly Migration[] = migrations,
-): Promise<void> => {
-  await sql`CREATE TABLE IF NOT EXISTS migrations
-    (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT`.execute(db)
-  const done = await checkVersion(db, steps)
-  for (const [index, { name, statements }] of steps.entries()) {
-    if (index < done) continue
-    await db.transaction().execute(async (step) => {
-      for (const statement of statements) await sql.raw(statement).execute(step)
-      await step
-        .insertInto('migrations')
-        .values({ version: index + 1, name })
-        .execute()
-    })
-  }
+export const migrate = (connection: Database, steps: readonly Migration[] = migrations): void => {
+  connection.exec(`CREATE TABLE IF NOT EXISTS migrations
+    (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT`)
+  const done = checkVersion(connection, steps)
+  const run = connection.transaction(({ name, statements }: Migration, version: number) => {
+    for (const statement of statements) connection.exec(statement)
+    connection.prepare('INSERT INTO migrations (version, name) VALUES (?, ?)').run(version, name)
+  })
+  for (const [index, step] of steps.entries()) if (index >= done) run.immediate(step, index + 1)
 }
 
 /** The version the database has. @throws AppError `invalid_config` where it is newer than ours. */
-export const checkVersion = async (
-  db: Kysely<Tables>,
+export const checkVersion = (
+  connection: Database,
   steps: readonly Migration[] = migrations,
-): Promise<number> => {
-  const { version } = await db
-    .selectFrom('migrations')
-    .select(({ fn }) => fn.coalesce(fn.max('version'), sql.lit(0)).as('version'))
-    .executeTakeFirstOrThrow()
+): number => {
+  const select = 'SELECT coalesce(max(version), 0) AS version FROM migrations'
+  const { version } = connection.prepare(select).get() as { readonly version: number }
   if (version > steps.length) {
     throw new AppError('invalid_config', 'The log was written by a newer postern than this one.', {
       detail: `the database has version ${version}, this program knows ${steps.length}`,

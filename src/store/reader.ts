@@ -11,7 +11,6 @@ import {
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { AppError } from '../errors.ts'
-import { createBuilder } from './connection.ts'
 import { toStoreError } from './failures.ts'
 import { checkVersion } from './migrations.ts'
 import { createSqlite, type WholeStore } from './sqlite.ts'
@@ -25,7 +24,7 @@ export const openReader = async (path: string): Promise<WholeStore> => {
   checkReadable(path)
   try {
     const connection = openReadable(path)
-    await checkVersion(createBuilder(connection))
+    checkVersion(connection)
     return createSqlite(connection)
   } catch (error) {
     throw toStoreError(error)

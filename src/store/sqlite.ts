@@ -1,12 +1,11 @@
 import type Database from 'better-sqlite3'
-import type { Kysely, SelectQueryBuilder } from 'kysely'
-import { sql } from 'kysely'
 import type { Filter, Head, Row, Store } from '../audit/store.ts'
 import type { ReportStore, StoredReport } from '../hosts/reports.ts'
-import { createBuilder, openConnection } from './connection.ts'
+import { openConnection } from './connection.ts'
 import { storeError, toStoreError } from './failures.ts'
-import { columns, frequent, rare, type Tables } from './migrations.ts'
+import { frequent, rare } from './migrations.ts'
 import { createReports } from './reports.ts'
+import type { Search } from './search.ts'
 import { createSummaries, isThere, type Part, type Range } from './summaries.ts'
 
 /** Everything the database holds: the log, and beside it the hosts' reports. */
@@ -26,9 +25,9 @@ export const openSqlite = async (path: string): Promise<WholeStore> => {
 
 /** A Store over an open connection, which `close` closes. */
 export const createSqlite = (connection: Database): WholeStore => {
-  const builder = createBuilder(connection)
   const selectHead = connection.prepare('SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1')
   const insert = connection.prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
+  const selectFrom = connection.prepare(`${selectRows} WHERE seq >= ? ORDER BY seq LIMIT ?`)
   const touch = connection.prepare('UPDATE migrations SET name = name WHERE version = 1')
   const summaries = createSummaries(connection)
   const reports = createReports(connection)
@@ -58,6 +57,26 @@ export const createSqlite = (connection: Database): WholeStore => {
     }
   }
 
+  let load: Promise<Search> | undefined
+  const select = async (
+    filter: Filter,
+    part: Part,
+    most: number,
+    order: 'newest' | 'oldest',
+  ): Promise<readonly Row[]> => {
+    const plain = findPlain(filter)
+    if (plain === undefined) {
+      load ??= import('./search.ts').then(({ createSearch }) => createSearch(connection))
+      const search = await load
+      checkOpen()
+      return search(filter, part, most, order)
+    }
+    const { where, values } = plain
+    const direction = order === 'newest' ? 'DESC' : 'ASC'
+    const sql = `${selectRows} WHERE ${where} AND seq >= ? AND seq <= ? ORDER BY seq ${direction} LIMIT ?`
+    return connection.prepare(sql).all(...values, part.from, part.to, most) as Row[]
+  }
+
   /** Up to `limit` matching rows of the range; with no index to go by, only from where some may stand. */
   const search = async (
     filter: Filter,
@@ -65,19 +84,11 @@ export const createSqlite = (connection: Database): WholeStore => {
     range: Range,
     order: 'newest' | 'oldest',
   ): Promise<readonly Row[]> => {
-    const select = ({ from, to, seqs }: Part, most: number) =>
-      (seqs === undefined
-        ? narrow(selectRows(builder), filter).where('seq', '>=', from).where('seq', '<=', to)
-        : narrow(selectRows(builder).where('seq', 'in', seqs), filter)
-      )
-        .orderBy('seq', order === 'newest' ? 'desc' : 'asc')
-        .limit(most)
-        .execute()
-    if (hasIndex(filter, hasRare)) return select(range, limit)
+    if (hasIndex(filter, hasRare)) return select(filter, range, limit, order)
     const rows: Row[] = []
     for await (const part of summaries.listParts(filter, range, order)) {
       checkOpen()
-      rows.push(...(await select(part, limit - rows.length)))
+      rows.push(...(await select(filter, part, limit - rows.length, order)))
       if (rows.length >= limit) break
     }
     return rows
@@ -95,10 +106,7 @@ export const createSqlite = (connection: Database): WholeStore => {
         }
       }),
     head: () => answer(() => selectHead.get() as Head | undefined),
-    read: (from: number, limit: number) =>
-      answer(() =>
-        selectRows(builder).where('seq', '>=', from).orderBy('seq').limit(limit).execute(),
-      ),
+    read: (from: number, limit: number) => answer(() => selectFrom.all(from, limit) as Row[]),
     find: (filter: Filter, limit: number, before?: number) =>
       answer(() => {
         const to = Math.min(findLast(), (before ?? Number.MAX_SAFE_INTEGER) - 1)
@@ -117,54 +125,39 @@ export const createSqlite = (connection: Database): WholeStore => {
 
 const format = (head: Head | undefined): string => (head === undefined ? 'no entry' : `${head.seq}`)
 
-const selectRows = (builder: Kysely<Tables>) =>
-  builder.selectFrom('entries').select(['seq', 'body', 'hash'])
+const selectRows = 'SELECT seq, body, hash FROM entries'
 
-type Rows = SelectQueryBuilder<Tables, 'entries', Row>
-
-const is =
-  (name: keyof typeof columns) =>
-  (rows: Rows, value: string): Rows =>
-    rows.where(read(name), '=', value)
-
-const read = (name: keyof typeof columns) =>
-  sql<string>`json_extract(body, ${sql.lit(columns[name])})`
+/**
+ * A search for one thing, in the words of its index: as every start makes a dozen of them. For more
+ * Kysely is loaded, which takes a tenth of a second and 20 MB that a service may never need.
+ */
+const findPlain = ({
+  type,
+  serial,
+  policy,
+  ...others
+}: Filter): { readonly where: string; readonly values: readonly string[] } | undefined => {
+  if (Object.values(others).some((value) => value !== undefined)) return undefined
+  if (serial !== undefined && policy === undefined) {
+    return type === undefined
+      ? { where: 'serial = ?', values: [serial] }
+      : { where: 'serial = ? AND type = ?', values: [serial, type] }
+  }
+  if (policy !== undefined) {
+    if (serial !== undefined || type !== 'policy') return undefined
+    return { where: `type = 'policy' AND policy = ?`, values: [policy] }
+  }
+  if (type === undefined) return { where: 'true', values: [] }
+  return { where: frequent.includes(type) ? 'type = ?' : `${rare} AND type = ?`, values: [type] }
+}
 
 /**
  * Whether a search goes by an index of the table, or asks for everything. With more to look for a rare
  * type does not: of what the index finds any number would be read in one go, and appends would wait.
  */
 const hasIndex = (filter: Filter, hasRare: boolean): boolean => {
-  const { type, serial, policy, ...others } = filter
+  const { type, serial, policy } = filter
   if (serial !== undefined) return true
-  if (Object.values(others).some((value) => value !== undefined)) return false
-  if (type === undefined) return policy === undefined
-  return policy === undefined ? hasRare && !frequent.includes(type) : type === 'policy'
+  if (findPlain(filter) === undefined) return false
+  return type === undefined || policy !== undefined || (hasRare && !frequent.includes(type))
 }
-
-const conditions = {
-  // In the words of a partial index, without which it is not found.
-  type: (rows, value, { policy }) => {
-    if (frequent.includes(value)) return rows.where('type', '=', value)
-    if (value === 'policy' && policy !== undefined) return rows.where('type', '=', sql.lit(value))
-    return rows.where(sql<boolean>`${sql.raw(rare)}`).where('type', '=', value)
-  },
-  issuer: is('issuer'),
-  subject: is('subject'),
-  name: is('name'),
-  host: is('host'),
-  login: is('login'),
-  rule: is('rule'),
-  serial: (rows, value) => rows.where('serial', '=', value),
-  requestId: is('request_id'),
-  policy: (rows, value) => rows.where('policy', '=', value),
-  since: (rows, value) => rows.where(read('time'), '>=', value),
-  until: (rows, value) => rows.where(read('time'), '<', value),
-} as const satisfies Record<keyof Filter, (rows: Rows, value: string, filter: Filter) => Rows>
-
-const narrow = (rows: Rows, filter: Filter): Rows =>
-  (Object.entries(filter) as [keyof Filter, string | undefined][]).reduce(
-    (narrowed, [name, value]) =>
-      value === undefined ? narrowed : conditions[name](narrowed, value, filter),
-    rows,
-  )

@@ -4,14 +4,16 @@ import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/audit/index.ts'
 import type { Filter, Store } from '../../src/audit/store.ts'
-import { createBuilder, openConnection } from '../../src/store/connection.ts'
+import { openConnection } from '../../src/store/connection.ts'
 import { openReader } from '../../src/store/index.ts'
 import { checkVersion, migrate, migrations } from '../../src/store/migrations.ts'
 import { createSqlite, openSqlite } from '../../src/store/sqlite.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { allowEntry, chainRows, denyEntry, headOf, startEntry } from '../fakes/entries.ts'
+import { run } from '../fakes/process.ts'
 
 const makeDirectory = useDirectories()
+const here = (path: string) => JSON.stringify(new URL(path, import.meta.url).href)
 const makePath = () => join(makeDirectory(), 'postern.db')
 
 describe('a search', () => {
@@ -57,6 +59,28 @@ describe('a search', () => {
   })
 })
 
+test('Kysely is loaded by the first search for several things, and not by a start', async () => {
+  const program = `
+    import { registerHooks } from 'node:module'
+    let loaded = 0
+    registerHooks({
+      load(url, context, next) {
+        if (url.includes('/kysely/')) loaded++
+        return next(url, context)
+      },
+    })
+    const { openSqlite } = await import(${here('../../src/store/sqlite.ts')})
+    const store = await openSqlite(${JSON.stringify(makePath())})
+    const body = '{"identity":{"subject":"u-1"},"type":"allow"}'
+    await store.append([{ seq: 1, body, hash: '' }], undefined)
+    for (const type of ['allow', 'freeze']) await store.find({ type }, 1)
+    const before = loaded
+    const found = await store.find({ type: 'allow', subject: 'u-1' }, 1)
+    console.log(JSON.stringify([before, loaded > 0, found.length]))`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program])
+  expect(JSON.parse(stdout)).toEqual([0, true, 1])
+})
+
 describe('a log from before there was an index of rare types', () => {
   const entries: readonly Entry[] = [
     startEntry,
@@ -70,7 +94,7 @@ describe('a log from before there was an index of rare types', () => {
     const path = makePath()
     const connection = new Database(path)
     connection.pragma('journal_mode = WAL', { simple: true })
-    await migrate(createBuilder(connection), migrations.slice(0, 4))
+    migrate(connection, migrations.slice(0, 4))
     await createSqlite(connection).append(rows, undefined)
     connection.close()
     return path
@@ -99,7 +123,7 @@ describe('a log from before there was an index of rare types', () => {
     await expectAll(reader)
     await reader.close()
     const connection = new Database(path, { readonly: true })
-    expect(await checkVersion(createBuilder(connection))).toBe(4)
+    expect(checkVersion(connection)).toBe(4)
     connection.close()
   })
 
@@ -154,8 +178,8 @@ describe('a log from before there was an index of rare types', () => {
     const broken = migrations.map((step, at) =>
       at === 4 ? { ...step, statements: [...step.statements, 'SELECT nothing'] } : step,
     )
-    await expect(migrate(createBuilder(connection), broken)).rejects.toThrow('nothing')
-    expect(await checkVersion(createBuilder(connection))).toBe(4)
+    expect(() => migrate(connection, broken)).toThrow('nothing')
+    expect(checkVersion(connection)).toBe(4)
     await expectAll(createSqlite(connection))
     connection.close()
     const store = await openSqlite(path)

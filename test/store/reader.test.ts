@@ -2,7 +2,6 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, statSync } from 'node:
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
-import { createBuilder } from '../../src/store/connection.ts'
 import { openReader, openStore } from '../../src/store/index.ts'
 import { migrate, migrations } from '../../src/store/migrations.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
@@ -125,7 +124,7 @@ describe('the reader', () => {
     const path = join(makeDirectory(), 'postern.db')
     await (await openSqlite(path)).close()
     const connection = new Database(path)
-    await migrate(createBuilder(connection), [...migrations, { name: 'more', statements: [] }])
+    migrate(connection, [...migrations, { name: 'more', statements: [] }])
     connection.close()
     await expect(openReader(path)).rejects.toMatchObject({
       code: 'invalid_config',

@@ -12,7 +12,7 @@ import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/audit/store.ts'
 import { verifyLog, verifyTail } from '../../src/audit/verify.ts'
-import { checkSetting, createBuilder, openConnection } from '../../src/store/connection.ts'
+import { checkSetting, openConnection } from '../../src/store/connection.ts'
 import { toStoreError } from '../../src/store/failures.ts'
 import { checkVersion, type Migration, migrate, migrations } from '../../src/store/migrations.ts'
 import { createSqlite, openSqlite } from '../../src/store/sqlite.ts'
@@ -174,8 +174,8 @@ describe('migrations', () => {
   test('run once, and leave what is there', async () => {
     const path = await makeLog()
     const connection = new Database(path)
-    await migrate(createBuilder(connection), [...migrations, more])
-    await migrate(createBuilder(connection), [...migrations, more])
+    migrate(connection, [...migrations, more])
+    migrate(connection, [...migrations, more])
     expect(connection.prepare('SELECT * FROM migrations').all()).toEqual([
       ...migrations.map(({ name }, index) => ({ version: index + 1, name })),
       { version: known + 1, name: 'more' },
@@ -188,12 +188,10 @@ describe('migrations', () => {
     const path = await makeLog()
     const connection = new Database(path)
     const broken = { name: 'more', statements: ['CREATE TABLE more (a)', 'SELECT nothing'] }
-    await expect(migrate(createBuilder(connection), [...migrations, broken])).rejects.toThrow(
-      'nothing',
-    )
-    expect(await checkVersion(createBuilder(connection))).toBe(known)
-    await migrate(createBuilder(connection), [...migrations, more])
-    expect(await checkVersion(createBuilder(connection), [...migrations, more])).toBe(known + 1)
+    expect(() => migrate(connection, [...migrations, broken])).toThrow('nothing')
+    expect(checkVersion(connection)).toBe(known)
+    migrate(connection, [...migrations, more])
+    expect(checkVersion(connection, [...migrations, more])).toBe(known + 1)
     connection.close()
   })
 
@@ -210,7 +208,7 @@ describe('migrations', () => {
   test('refuse a database that a newer postern has written', async () => {
     const path = await makeLog()
     const connection = new Database(path)
-    await migrate(createBuilder(connection), [...migrations, more])
+    migrate(connection, [...migrations, more])
     connection.close()
     await expect(openSqlite(path)).rejects.toMatchObject({
       code: 'invalid_config',
