@@ -39,7 +39,7 @@ export const openConnection = async (path: string): Promise<Database> => {
   if (file === undefined) createDatabase(path)
   // SQLite takes an empty file for a new database: the log would begin again as if nothing had been.
   else if (file.size === 0) throw storeError('log_corrupt', `${basename(path)} is empty`)
-  await chmod(path, 0o600)
+  await closeToOthers(path)
   const connection = new Database(path, { fileMustExist: true, timeout: busyTimeout })
   try {
     for (const { name, value, is } of settings) {
@@ -51,6 +51,20 @@ export const openConnection = async (path: string): Promise<Database> => {
   } catch (error) {
     connection.close()
     throw error
+  }
+}
+
+/** A backup that root has put back is root's. */
+const closeToOthers = async (path: string): Promise<void> => {
+  try {
+    await chmod(path, 0o600)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EPERM') throw cause
+    throw new AppError('invalid_config', 'The log belongs to another user.', {
+      detail: path,
+      hint: `chown ${process.getuid?.()} ${path}`,
+      cause,
+    })
   }
 }
 

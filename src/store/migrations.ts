@@ -1,50 +1,10 @@
 import type Database from 'better-sqlite3'
-import type { GeneratedAlways } from 'kysely'
 import { AppError } from '../errors.ts'
 
 /** One step of the database's shape. A step is never edited once released: the next one follows. */
 export interface Migration {
   readonly name: string
   readonly statements: readonly string[]
-}
-
-export interface EntriesTable {
-  seq: number
-  body: string
-  hash: string
-  type: GeneratedAlways<string | null>
-  serial: GeneratedAlways<string | null>
-  policy: GeneratedAlways<string | null>
-}
-
-/** A cache: what stands in 256 entries, so that a search can pass them over (summaries.ts). */
-export interface SummariesTable {
-  segment: number
-  since: string
-  until: string
-  terms: Uint8Array
-}
-
-/** The newest report of each host (hosts/reports.ts): what it has, not what anyone did. */
-export interface ReportsTable {
-  host: string
-  version: number
-  time: string
-  seen_at: string
-}
-
-/** Another: whose each of 256 entries is, so that a person's are found one by one (places.ts). */
-export interface PeopleTable {
-  segment: number
-  cells: Uint8Array
-}
-
-export interface Tables {
-  reports: ReportsTable
-  entries: EntriesTable
-  summaries: SummariesTable
-  people: PeopleTable
-  migrations: { version: number; name: string }
 }
 
 /** Where each value that is searched for is read from: the body is the only truth. */
@@ -105,6 +65,7 @@ export const migrations: readonly Migration[] = [
     ],
   },
   {
+    // A cache: what stands in 256 entries, so that a search can pass them over (summaries.ts).
     name: 'summaries',
     statements: [
       `CREATE TABLE summaries (segment INTEGER PRIMARY KEY,
@@ -112,6 +73,7 @@ export const migrations: readonly Migration[] = [
     ],
   },
   {
+    // The newest report of each host (hosts/reports.ts): what it has, not what anyone did.
     name: 'reports',
     statements: [
       `CREATE TABLE reports (host TEXT PRIMARY KEY, version INTEGER NOT NULL,
@@ -119,6 +81,7 @@ export const migrations: readonly Migration[] = [
     ],
   },
   {
+    // Another cache: whose each of 256 entries is, so that a person's are found one by one (places.ts).
     name: 'people',
     statements: ['CREATE TABLE people (segment INTEGER PRIMARY KEY, cells BLOB NOT NULL) STRICT'],
   },

@@ -1,7 +1,6 @@
 import type Database from 'better-sqlite3'
-import { Kysely, type SelectQueryBuilder, SqliteDialect, sql } from 'kysely'
 import type { Filter, Row } from '../audit/store.ts'
-import { columns, frequent, rare, type Tables } from './migrations.ts'
+import { columns, frequent, rare } from './migrations.ts'
 import type { Part } from './summaries.ts'
 
 /** Up to `most` rows of a part that match, newest first or oldest first. */
@@ -10,57 +9,58 @@ export type Search = (
   part: Part,
   most: number,
   order: 'newest' | 'oldest',
-) => Promise<readonly Row[]>
+) => readonly Row[]
 
-/** Searches for any number of things at once, over a connection whose life is ours to end. */
-export const createSearch = (connection: Database): Search => {
-  const builder = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) })
-  return (filter, { from, to, seqs }, most, order) => {
-    const rows = builder.selectFrom('entries').select(['seq', 'body', 'hash'])
-    const narrowed =
-      seqs === undefined
-        ? narrow(rows, filter).where('seq', '>=', from).where('seq', '<=', to)
-        : narrow(rows.where('seq', 'in', seqs), filter)
-    return narrowed
-      .orderBy('seq', order === 'newest' ? 'desc' : 'asc')
-      .limit(most)
-      .execute()
+/** Searches for any number of things at once. The words are all ours; what is looked for is bound. */
+export const createSearch =
+  (connection: Database): Search =>
+  (filter, { from, to, seqs }, most, order) => {
+    const names = (Object.keys(conditions) as (keyof Filter)[]).filter(
+      (name) => filter[name] !== undefined,
+    )
+    const place = seqs === undefined ? 'seq BETWEEN ? AND ?' : `seq IN (${seqs.map(() => '?')})`
+    const where = [...names.map((name) => conditions[name]), ...listIndexWords(filter), place]
+    const direction = order === 'newest' ? 'DESC' : 'ASC'
+    return connection
+      .prepare(
+        `SELECT seq, body, hash FROM entries
+          WHERE ${where.join(' AND ')} ORDER BY seq ${direction} LIMIT ?`,
+      )
+      .all(...names.map((name) => filter[name]), ...(seqs ?? [from, to]), most) as Row[]
   }
+
+const read = (name: keyof typeof columns) => `json_extract(body, '${columns[name]}')`
+
+/** One bound value each. */
+const conditions = {
+  type: 'type = ?',
+  issuer: `${read('issuer')} = ?`,
+  subject: `${read('subject')} = ?`,
+  name: `${read('name')} = ?`,
+  host: `${read('host')} = ?`,
+  login: `${read('login')} = ?`,
+  rule: `${read('rule')} = ?`,
+  serial: 'serial = ?',
+  requestId: `${read('request_id')} = ?`,
+  policy: 'policy = ?',
+  since: `${read('time')} >= ?`,
+  until: `${read('time')} < ?`,
+} as const satisfies Record<keyof Filter, string>
+
+/** A partial index is found only where its own condition stands in the query, word by word. */
+const listIndexWords = ({ type, policy }: Filter): readonly string[] => {
+  if (type === undefined || frequent.includes(type)) return []
+  return type === 'policy' && policy !== undefined ? ["type = 'policy'"] : [rare]
 }
 
-type Rows = SelectQueryBuilder<Tables, 'entries', Row>
-
-const read = (name: keyof typeof columns) =>
-  sql<string>`json_extract(body, ${sql.lit(columns[name])})`
-
-const is =
-  (name: keyof typeof columns) =>
-  (rows: Rows, value: string): Rows =>
-    rows.where(read(name), '=', value)
-
-const conditions = {
-  type: (rows, value) =>
-    (frequent.includes(value) ? rows : rows.where(sql<boolean>`${sql.raw(rare)}`)).where(
-      'type',
-      '=',
-      value,
-    ),
-  issuer: is('issuer'),
-  subject: is('subject'),
-  name: is('name'),
-  host: is('host'),
-  login: is('login'),
-  rule: is('rule'),
-  serial: (rows, value) => rows.where('serial', '=', value),
-  requestId: is('request_id'),
-  policy: (rows, value) => rows.where('policy', '=', value),
-  since: (rows, value) => rows.where(read('time'), '>=', value),
-  until: (rows, value) => rows.where(read('time'), '<', value),
-} as const satisfies Record<keyof Filter, (rows: Rows, value: string) => Rows>
-
-const narrow = (rows: Rows, filter: Filter): Rows =>
-  (Object.entries(filter) as [keyof Filter, string | undefined][]).reduce(
-    (narrowed, [name, value]) =>
-      value === undefined ? narrowed : conditions[name](narrowed, value),
-    rows,
-  )
+/**
+ * Whether a search goes by an index of the table, or asks for everything. With more to look for a rare
+ * type does not: of what the index finds any number would be read in one go, and appends would wait.
+ */
+export const hasIndex = (filter: Filter, hasRare: boolean): boolean => {
+  const { type, serial, policy, ...others } = filter
+  if (serial !== undefined) return true
+  if (Object.values(others).some((value) => value !== undefined)) return false
+  if (type === undefined) return policy === undefined
+  return policy === undefined ? hasRare && !frequent.includes(type) : type === 'policy'
+}

@@ -3,10 +3,9 @@ import type { Filter, Head, Row, Store } from '../audit/store.ts'
 import type { ReportStore, StoredReport } from '../hosts/reports.ts'
 import { openConnection } from './connection.ts'
 import { storeError, toStoreError } from './failures.ts'
-import { frequent, rare } from './migrations.ts'
 import { createReports } from './reports.ts'
-import type { Search } from './search.ts'
-import { createSummaries, isThere, type Part, type Range } from './summaries.ts'
+import { createSearch, hasIndex } from './search.ts'
+import { createSummaries, isThere, type Range } from './summaries.ts'
 
 /** Everything the database holds: the log, and beside it the hosts' reports. */
 export type WholeStore = Store & ReportStore
@@ -27,10 +26,13 @@ export const openSqlite = async (path: string): Promise<WholeStore> => {
 export const createSqlite = (connection: Database): WholeStore => {
   const selectHead = connection.prepare('SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1')
   const insert = connection.prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
-  const selectFrom = connection.prepare(`${selectRows} WHERE seq >= ? ORDER BY seq LIMIT ?`)
+  const selectFrom = connection.prepare(
+    'SELECT seq, body, hash FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?',
+  )
   const touch = connection.prepare('UPDATE migrations SET name = name WHERE version = 1')
   const summaries = createSummaries(connection)
   const reports = createReports(connection)
+  const select = createSearch(connection)
   /** Not so in a log that no service has brought to this version yet, and only a reader meets. */
   const hasRare = isThere(connection, 'entries_rare')
   let isOpen = true
@@ -57,26 +59,6 @@ export const createSqlite = (connection: Database): WholeStore => {
     }
   }
 
-  let load: Promise<Search> | undefined
-  const select = async (
-    filter: Filter,
-    part: Part,
-    most: number,
-    order: 'newest' | 'oldest',
-  ): Promise<readonly Row[]> => {
-    const plain = findPlain(filter)
-    if (plain === undefined) {
-      load ??= import('./search.ts').then(({ createSearch }) => createSearch(connection))
-      const search = await load
-      checkOpen()
-      return search(filter, part, most, order)
-    }
-    const { where, values } = plain
-    const direction = order === 'newest' ? 'DESC' : 'ASC'
-    const sql = `${selectRows} WHERE ${where} AND seq >= ? AND seq <= ? ORDER BY seq ${direction} LIMIT ?`
-    return connection.prepare(sql).all(...values, part.from, part.to, most) as Row[]
-  }
-
   /** Up to `limit` matching rows of the range; with no index to go by, only from where some may stand. */
   const search = async (
     filter: Filter,
@@ -88,7 +70,7 @@ export const createSqlite = (connection: Database): WholeStore => {
     const rows: Row[] = []
     for await (const part of summaries.listParts(filter, range, order)) {
       checkOpen()
-      rows.push(...(await select(filter, part, limit - rows.length, order)))
+      rows.push(...select(filter, part, limit - rows.length, order))
       if (rows.length >= limit) break
     }
     return rows
@@ -124,40 +106,3 @@ export const createSqlite = (connection: Database): WholeStore => {
 }
 
 const format = (head: Head | undefined): string => (head === undefined ? 'no entry' : `${head.seq}`)
-
-const selectRows = 'SELECT seq, body, hash FROM entries'
-
-/**
- * A search for one thing, in the words of its index: as every start makes a dozen of them. For more
- * Kysely is loaded, which takes a tenth of a second and 20 MB that a service may never need.
- */
-const findPlain = ({
-  type,
-  serial,
-  policy,
-  ...others
-}: Filter): { readonly where: string; readonly values: readonly string[] } | undefined => {
-  if (Object.values(others).some((value) => value !== undefined)) return undefined
-  if (serial !== undefined && policy === undefined) {
-    return type === undefined
-      ? { where: 'serial = ?', values: [serial] }
-      : { where: 'serial = ? AND type = ?', values: [serial, type] }
-  }
-  if (policy !== undefined) {
-    if (serial !== undefined || type !== 'policy') return undefined
-    return { where: `type = 'policy' AND policy = ?`, values: [policy] }
-  }
-  if (type === undefined) return { where: 'true', values: [] }
-  return { where: frequent.includes(type) ? 'type = ?' : `${rare} AND type = ?`, values: [type] }
-}
-
-/**
- * Whether a search goes by an index of the table, or asks for everything. With more to look for a rare
- * type does not: of what the index finds any number would be read in one go, and appends would wait.
- */
-const hasIndex = (filter: Filter, hasRare: boolean): boolean => {
-  const { type, serial, policy } = filter
-  if (serial !== undefined) return true
-  if (findPlain(filter) === undefined) return false
-  return type === undefined || policy !== undefined || (hasRare && !frequent.includes(type))
-}

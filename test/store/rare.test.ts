@@ -10,10 +10,8 @@ import { checkVersion, migrate, migrations } from '../../src/store/migrations.ts
 import { createSqlite, openSqlite } from '../../src/store/sqlite.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { allowEntry, chainRows, denyEntry, headOf, startEntry } from '../fakes/entries.ts'
-import { run } from '../fakes/process.ts'
 
 const makeDirectory = useDirectories()
-const here = (path: string) => JSON.stringify(new URL(path, import.meta.url).href)
 const makePath = () => join(makeDirectory(), 'postern.db')
 
 describe('a search', () => {
@@ -57,28 +55,6 @@ describe('a search', () => {
     // An empty log has no piece.
     expect(await explain((store) => store.find(filter, 1))).toEqual([])
   })
-})
-
-test('Kysely is loaded by the first search for several things, and not by a start', async () => {
-  const program = `
-    import { registerHooks } from 'node:module'
-    let loaded = 0
-    registerHooks({
-      load(url, context, next) {
-        if (url.includes('/kysely/')) loaded++
-        return next(url, context)
-      },
-    })
-    const { openSqlite } = await import(${here('../../src/store/sqlite.ts')})
-    const store = await openSqlite(${JSON.stringify(makePath())})
-    const body = '{"identity":{"subject":"u-1"},"type":"allow"}'
-    await store.append([{ seq: 1, body, hash: '' }], undefined)
-    for (const type of ['allow', 'freeze']) await store.find({ type }, 1)
-    const before = loaded
-    const found = await store.find({ type: 'allow', subject: 'u-1' }, 1)
-    console.log(JSON.stringify([before, loaded > 0, found.length]))`
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program])
-  expect(JSON.parse(stdout)).toEqual([0, true, 1])
 })
 
 describe('a log from before there was an index of rare types', () => {

@@ -1,13 +1,16 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/audit/store.ts'
@@ -18,6 +21,7 @@ import { checkVersion, type Migration, migrate, migrations } from '../../src/sto
 import { createSqlite, openSqlite } from '../../src/store/sqlite.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { allowEntry, chainRows, denyEntry, headOf } from '../fakes/entries.ts'
+import { run } from '../fakes/process.ts'
 
 const makeDirectory = useDirectories()
 const makePath = () => join(makeDirectory(), 'postern.db')
@@ -35,6 +39,32 @@ const makeLog = async (): Promise<string> => {
 
 describe('the database', () => {
   // ATTACKS 190: better-sqlite3's build would leave WAL at NORMAL, and lose commits with the power.
+  test('is refused where it is another user’s, as a backup is that root has put back', async () => {
+    const path = makePath()
+    ;(await openConnection(path)).close()
+    // To anybody but root, root's; to root it is shown by a process of nobody's.
+    const nobody = 65_534
+    const isRoot = process.getuid?.() === 0
+    if (isRoot) chownSync(dirname(path), nobody, nobody)
+    else {
+      rmSync(path)
+      symlinkSync('/etc/hostname', path)
+    }
+    const file = new URL('../../src/store/connection.ts', import.meta.url).href
+    const program = `
+      const { openConnection } = await import(${JSON.stringify(file)})
+      const error = await openConnection(${JSON.stringify(path)}).catch((error) => error)
+      console.log(JSON.stringify([error.code, error.message, error.hint]))`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], {
+      ...(isRoot ? { uid: nobody, gid: nobody } : {}),
+    })
+    expect(JSON.parse(stdout)).toEqual([
+      'invalid_config',
+      'The log belongs to another user.',
+      `chown ${isRoot ? nobody : process.getuid?.()} ${path}`,
+    ])
+  })
+
   test('is durable by its settings, and asserts them', async () => {
     const connection = await openConnection(makePath())
     const settings = ['journal_mode', 'synchronous', 'fullfsync', 'trusted_schema']

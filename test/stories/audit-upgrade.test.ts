@@ -6,7 +6,6 @@ import { rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Row } from '../../src/audit/store.ts'
-import { createBuilder } from '../../src/store/connection.ts'
 import { openReader } from '../../src/store/index.ts'
 import { migrate, migrations } from '../../src/store/migrations.ts'
 import { createServed, type Served } from '../cli/served.ts'
@@ -34,7 +33,7 @@ const makeOld = async (): Promise<readonly Row[]> => {
   rmSync(path)
   const connection = new Database(path)
   connection.pragma('journal_mode = WAL', { simple: true })
-  await migrate(createBuilder(connection), migrations.slice(0, 1))
+  migrate(connection, migrations.slice(0, 1))
   const insert = connection.prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
   for (const { seq, body, hash } of rows) insert.run(seq, body, hash)
   connection.close()
