@@ -184,15 +184,16 @@ export const createRandomAsk = (dice: Dice, keys: readonly string[]): RandomAsk 
   if (dice.isLikely(0.05)) members['publicKey'] = spoil(String(members['publicKey']), dice)
   if (dice.isLikely(0.02)) delete members[dice.pick(Object.keys(members))]
   const text = JSON.stringify(members)
-  return { user, members, text: dice.isLikely(0.02) ? garble(text, dice) : text }
+  return { user, members, text: dice.isLikely(0.02) ? garble(text, members, dice) : text }
 }
 
-const garble = (text: string, dice: Dice): string => {
+const garble = (text: string, members: Readonly<Record<string, unknown>>, dice: Dice): string => {
   const at = dice.below(text.length)
   return dice.pick([
     text.slice(0, at),
     `${text}${text}`,
-    text.replace('{', '{"login":"root",'),
+    // Twice the same member; where there was none it would be an ask like any other.
+    text.replace('{', 'login' in members ? '{"login":"root",' : '{{'),
     text.replace('{', '{"__proto__":{"login":"root"},'),
     `\ufeff${text}`,
     `[${text}]`,
