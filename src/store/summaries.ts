@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
 import type { Filter, Row } from '../audit/store.ts'
 import { createCells, createFindPlaces, setCell } from './places.ts'
-import { addTerms, encodeTerms, listWanted, mayHold } from './terms.ts'
+import { addTerms, createTerms, encodeTerms, listWanted, mayHold, type Terms } from './terms.ts'
 
 /** So many entries share one summary. */
 const segmentSize = 256
@@ -43,7 +43,7 @@ export interface Summaries {
 /** The segment whose entries are being appended. */
 interface State {
   next: number
-  terms: Set<string>
+  terms: Terms
   cells: Uint8Array
   since: string
   until: string
@@ -87,7 +87,7 @@ export const createSummaries = (connection: Database): Summaries => {
     const { since, until, terms, cells, isBroken } = into
     const segment = segmentOf(seq)
     if (!isBroken) {
-      table?.insert({ segment, since, until, terms: encodeTerms(terms) })
+      table?.insert({ segment, since, until, terms: encodeTerms(terms.all) })
       people?.insert({ segment, cells })
     }
     return createState(seq + 1)
@@ -195,7 +195,7 @@ export const isThere = (connection: Database, name: string): boolean =>
 
 const createState = (next: number): State => ({
   next,
-  terms: new Set(),
+  terms: createTerms(),
   cells: createCells(segmentSize),
   since: '',
   until: '',

@@ -1,22 +1,41 @@
 import type { Filter } from '../audit/store.ts'
-import { columns } from './migrations.ts'
 
-/** What a search may ask for exactly, and where an entry has it; a serial has an index of its own. */
-const fields = {
-  type: columns.type,
-  issuer: columns.issuer,
-  subject: columns.subject,
-  name: columns.name,
-  host: columns.host,
-  login: columns.login,
-  rule: columns.rule,
-  requestId: columns.request_id,
-  policy: columns.policy,
-} as const satisfies { readonly [field in keyof Filter]?: string }
+/** What a search may ask for exactly; a serial has an index of its own. */
+const fields = [
+  'type',
+  'issuer',
+  'subject',
+  'name',
+  'host',
+  'login',
+  'rule',
+  'requestId',
+  'policy',
+] as const satisfies readonly (keyof Filter)[]
 
-const paths = Object.entries(fields).map(
-  ([field, path]) => [field, path.slice('$.'.length).split('.')] as const,
-)
+/** The same of an entry, in the same order, from where `columns` has them (migrations.ts). */
+const readValues = ({ type, identity, ask, rule, request, policy }: Body): readonly unknown[] => [
+  type,
+  identity?.['issuer'],
+  identity?.['subject'],
+  identity?.['name'],
+  ask?.['host'],
+  ask?.['login'],
+  rule?.['name'],
+  request?.['id'],
+  policy,
+]
+
+type Member = 'type' | 'identity' | 'ask' | 'rule' | 'request' | 'policy' | 'time'
+type Body = Readonly<Partial<Record<Member, Readonly<Record<string, unknown>>>>>
+
+/** The terms of some entries, and the values of the last of them: the next one has most of them too. */
+export interface Terms {
+  readonly all: Set<string>
+  readonly last: unknown[]
+}
+
+export const createTerms = (): Terms => ({ all: new Set(), last: [] })
 
 /**
  * Adds the terms of an entry, like `host=web-1.example.com`, and answers its time and whose it is. Runs
@@ -24,26 +43,22 @@ const paths = Object.entries(fields).map(
  */
 export const addTerms = (
   body: string,
-  terms: Set<string>,
+  { all, last }: Terms,
 ): { readonly time: unknown; readonly subject: unknown } => {
-  const entry = JSON.parse(body) as Members
-  for (const [field, [first, second]] of paths) {
-    const member = entry[first as string]
-    const value = second === undefined ? member : (member as Members | undefined)?.[second]
-    if (value !== undefined) terms.add(`${field}=${value}`)
+  const entry = JSON.parse(body) as Body
+  const values = readValues(entry)
+  for (let at = 0; at < fields.length; at++) {
+    const value = values[at]
+    if (value === undefined || value === last[at]) continue
+    last[at] = value
+    all.add(`${fields[at]}=${value}`)
   }
-  const identity = entry['identity'] as Members | undefined
-  return { time: entry['time'], subject: identity?.['subject'] }
+  return { time: entry.time, subject: entry.identity?.['subject'] }
 }
-
-type Members = Readonly<Record<string, unknown>>
 
 /** The terms that every entry has which a filter finds. */
 export const listWanted = (filter: Filter): readonly string[] =>
-  Object.keys(fields).flatMap((field) => {
-    const value = filter[field as keyof typeof fields]
-    return value === undefined ? [] : [`${field}=${value}`]
-  })
+  fields.flatMap((field) => (filter[field] === undefined ? [] : [`${field}=${filter[field]}`]))
 
 const bitsPerTerm = 10
 const hashCount = 7

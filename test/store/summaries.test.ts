@@ -5,7 +5,7 @@ import type { Filter, Head, Row, Store } from '../../src/audit/store.ts'
 import { openReader } from '../../src/store/index.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { createSummaries, type Range } from '../../src/store/summaries.ts'
-import { addTerms, encodeTerms, mayHold } from '../../src/store/terms.ts'
+import { addTerms, createTerms, encodeTerms, mayHold } from '../../src/store/terms.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { allowEntry, chainRows, denyEntry, headOf } from '../fakes/entries.ts'
 
@@ -14,10 +14,10 @@ const makeDirectory = useDirectories()
 describe('the terms of entries', () => {
   test('are what can be searched for exactly', () => {
     const [row] = chainRows([allowEntry(3)]) as [Row]
-    const terms = new Set<string>()
+    const terms = createTerms()
     expect(addTerms(row.body, terms)).toEqual({ time: '2026-11-22T10:00:00Z', subject: 'u-3' })
     const policy = 'f'.repeat(64)
-    expect([...terms]).toEqual([
+    expect([...terms.all]).toEqual([
       'type=allow',
       'issuer=https://idp.example.com',
       'subject=u-3',
@@ -30,7 +30,15 @@ describe('the terms of entries', () => {
     ])
     const [bare] = chainRows([denyEntry(4)]) as [Row]
     addTerms(bare.body, terms)
-    expect([...terms].slice(9)).toEqual(['type=deny', 'requestId=req_4'])
+    expect([...terms.all].slice(9)).toEqual(['type=deny', 'requestId=req_4'])
+    // As the certificate before it, but for whom and where.
+    const [other] = chainRows([allowEntry(5)]) as [Row]
+    addTerms(other.body, terms)
+    expect([...terms.all].slice(11)).toEqual([
+      'subject=u-5',
+      'host=web-5.example.com',
+      'requestId=req_5',
+    ])
   })
 
   test('are never missed, and seldom mistaken for others', () => {
