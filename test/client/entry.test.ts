@@ -42,7 +42,7 @@ const walk = () => {
 
 /** What it uses of Node, and the version that brought it (the changelogs of nodejs.org/api). */
 const since: Readonly<Record<string, number>> = {
-  'node:crypto ECDH': 0.11,
+  'node:crypto ECDH': 10,
   'node:crypto createHash': 0.1,
   'node:crypto createHmac': 0.1,
   'node:crypto createPublicKey': 11.6,
