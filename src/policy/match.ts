@@ -92,15 +92,23 @@ export const createHostIndex = (
   for (const [index, patterns] of lists.entries()) {
     for (const pattern of new Set(patterns)) insert(holders, pattern, index)
   }
+  const patterns = [...holders.keys()].filter(isPattern).map((pattern) => ({
+    start: pattern.slice(0, pattern.search(/[*?]/)),
+    end: /[^*?]*$/.exec(pattern)?.[0] ?? '',
+    tried: { matches: createMatcher(pattern, options), holders: holders.get(pattern) ?? [] },
+  }))
+  const sharing = {
+    start: Map.groupBy(patterns, ({ start }) => start),
+    end: Map.groupBy(patterns, ({ end }) => end),
+  }
   const ends = { start: new Map<string, Tried[]>(), end: new Map<string, Tried[]>() }
-  for (const pattern of holders.keys()) {
-    const wild = pattern.search(/[*?]/)
-    if (wild < 0) continue
-    const start = pattern.slice(0, wild)
-    const end = /[^*?]*$/.exec(pattern)?.[0] ?? ''
-    const tried = { matches: createMatcher(pattern, options), holders: holders.get(pattern) ?? [] }
-    // By the longer of the two, which fewer hosts have.
-    if (start.length >= end.length) insert(ends.start, start, tried)
+  for (const { start, end, tried } of patterns) {
+    // By the one that fewer patterns share: a whole domain may end all of them.
+    const [fromStart, fromEnd] = [
+      sharing.start.get(start)?.length ?? 0,
+      sharing.end.get(end)?.length ?? 0,
+    ]
+    if (fromStart <= fromEnd) insert(ends.start, start, tried)
     else insert(ends.end, end, tried)
   }
   const starts = listLengths(ends.start)
