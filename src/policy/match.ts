@@ -124,7 +124,7 @@ export const createHostIndex = (
       if (length <= host.length) tryAll(ends.start.get(host.slice(0, length)))
     }
     for (const length of tails) {
-      if (length <= host.length) tryAll(ends.end.get(host.slice(-length)))
+      if (length <= host.length) tryAll(ends.end.get(host.slice(host.length - length)))
     }
     // One list is in order already, and without doubles.
     if (found.length <= 1) return found[0] ?? []
