@@ -15,7 +15,8 @@ const write = async (): Promise<never> => {
   for (;;) {
     const n = next++
     const { seq } = await log.append(allowEntry(n))
-    process.stdout.write(`${seq} req_${n}\n`)
+    // Whoever reads may be slow, and what waits in here for them would die with this process.
+    await new Promise((resolve) => process.stdout.write(`${seq} req_${n}\n`, resolve))
   }
 }
 await Promise.all(Array.from({ length: 8 }, write))
