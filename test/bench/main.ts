@@ -21,7 +21,7 @@ import { parseArgs } from 'node:util'
 import { startBare } from './bare.ts'
 import { measureClient } from './client.ts'
 import { measureDesk } from './desk.ts'
-import { measureFloor } from './floor.ts'
+import { measureDisk, measureFloor } from './floor.ts'
 import { measureGithub } from './github.ts'
 import { measureGrowth } from './growth.ts'
 import { startIssuers } from './issuer.ts'
@@ -130,13 +130,17 @@ const withFloor = (loads: readonly NamedLoad[]): readonly NamedLoad[] => {
 }
 
 /** The least that HTTP adds to the floor on this Node. */
-const measureBare = async (site: Site): Promise<NamedLoad> => {
+const measureBare = async (site: Site): Promise<readonly NamedLoad[]> => {
   say('node:http that verifies and signs, and nothing else …')
   const bare = await startBare(site)
   try {
     await warmUpTarget(bare)
-    const run = () => measureLoad(bare, { connections: 16, seconds })
-    return await besideFloor('bare node:http, 16 connections', run)
+    const loads: NamedLoad[] = []
+    for (const count of [1, 16]) {
+      const run = () => measureLoad(bare, { connections: count, seconds })
+      loads.push(await besideFloor(`bare node:http, ${count} connections`, run))
+    }
+    return loads
   } finally {
     bare.stop()
   }
@@ -196,12 +200,13 @@ async function measureOurs(): Promise<void> {
   const service = await startService(site)
   try {
     const idleRss = service.readUsage().rssBytes
-    const loads = withFloor([...(await measureTarget(service)), await measureBare(site)])
+    const diskMillis = measureDisk(site.dir)
+    const loads = withFloor([...(await measureTarget(service)), ...(await measureBare(site))])
     say(`beside a GitHub that answers in ${delayMillis} ms …`)
     const github = await measureGithub({ delayMillis, seconds: Math.min(5, Math.ceil(seconds)) })
     print(
-      { node: process.version, idleRssMiB: idleRss / 2 ** 20, loads, github },
-      `node ${process.version}; ${service.url}; idle RSS ${(idleRss / 2 ** 20).toFixed(0)} MiB; ready in ${service.readyMillis.toFixed(0)} ms\n${formatLoads(loads)}\n${formatGithub(delayMillis, github)}`,
+      { node: process.version, idleRssMiB: idleRss / 2 ** 20, diskMillis, loads, github },
+      `node ${process.version}; ${service.url}; idle RSS ${(idleRss / 2 ** 20).toFixed(0)} MiB; ready in ${service.readyMillis.toFixed(0)} ms; a write and its fsync ${diskMillis.toFixed(2)} ms\n${formatLoads(loads)}\n${formatGithub(delayMillis, github)}`,
     )
   } finally {
     await service.stop()
