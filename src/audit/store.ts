@@ -41,8 +41,7 @@ export interface Filter {
  *   it: where they differ nothing is written and it rejects with `log_conflict`. Two writers can
  *   therefore never fork the chain.
  * - Rows follow the head without a gap; a row is never changed, replaced or removed afterwards,
- *   and a serial never stands in two rows near one another (`log_conflict`): a store may look for it in
- *   some hundred thousand of the newest rows alone, for serials are random and 63 bits long.
+ *   and a serial never stands in two rows (`log_conflict`).
  * - An `append` of no rows leaves the log as it is, but fails where rows would: it proves that the
  *   log can be written.
  * - A store that finds itself damaged says `log_corrupt`.

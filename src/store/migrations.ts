@@ -38,19 +38,9 @@ export const frequent: readonly string[] = ['allow', 'deny', 'error', 'refusals'
 /** SQLite finds a partial index only where a query says its condition word by word: this never changes. */
 export const rare = frequent.map((type) => `type <> '${type}'`).join(' AND ')
 
-/**
- * Serials are drawn at random, so an index over all of them is written to anywhere: in a log of ten million
- * each certificate had a page of it to read, change and write back. One over blocks of this many entries
- * is written to where the log ends. A search asks block by block, and a serial stands once in each: that it
- * stands in no other is for its 63 random bits to see to.
- */
-export const serialBlock = 2 ** 17
-export const blockOfSeq = 'seq >> 17'
-
 /** REPLACE deletes the row it collides with, past any DELETE trigger: so a collision is refused first. */
-const refuseInsert = (sameSerial: string) =>
-  `NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entries)
-  OR EXISTS (SELECT 1 FROM entries WHERE ${sameSerial})`
+const refuseInsert = `NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entries)
+  OR EXISTS (SELECT 1 FROM entries WHERE serial = NEW.serial)`
 
 const refuse = (event: string, when = '1') => `
   CREATE TRIGGER entries_refuse_${event.toLowerCase()} BEFORE ${event} ON entries WHEN ${when}
@@ -71,7 +61,7 @@ export const migrations: readonly Migration[] = [
       `CREATE INDEX entries_freeze ON entries (type) WHERE type = 'freeze' OR type = 'unfreeze'`,
       refuse('UPDATE'),
       refuse('DELETE'),
-      refuse('INSERT', refuseInsert('serial = NEW.serial')),
+      refuse('INSERT', refuseInsert),
     ],
   },
   {
@@ -105,16 +95,6 @@ export const migrations: readonly Migration[] = [
         .filter((name) => !indexed.includes(name))
         .map((name) => `ALTER TABLE entries DROP COLUMN ${name}`),
       `CREATE INDEX entries_rare ON entries (type) WHERE ${rare}`,
-    ],
-  },
-  {
-    // Reads the whole log once more.
-    name: 'serials',
-    statements: [
-      'DROP INDEX entries_serial',
-      `CREATE UNIQUE INDEX entries_serials ON entries (${blockOfSeq}, serial) WHERE serial IS NOT NULL`,
-      'DROP TRIGGER entries_refuse_insert',
-      refuse('INSERT', refuseInsert(`${blockOfSeq} = (NEW.${blockOfSeq}) AND serial = NEW.serial`)),
     ],
   },
 ]

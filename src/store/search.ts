@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
 import type { Filter, Row } from '../audit/store.ts'
-import { blockOfSeq, columns, frequent, rare, serialBlock } from './migrations.ts'
-import type { Part, Range } from './summaries.ts'
+import { columns, frequent, rare } from './migrations.ts'
+import type { Part } from './summaries.ts'
 
 /** Up to `most` rows of a part that match, newest first or oldest first. */
 export type Search = (
@@ -19,7 +19,7 @@ export const createSearch =
       (name) => filter[name] !== undefined,
     )
     const place = seqs === undefined ? 'seq BETWEEN ? AND ?' : `seq IN (${seqs.map(() => '?')})`
-    const where = [...names.map((name) => conditions[name]), ...listIndexWords(filter, from), place]
+    const where = [...names.map((name) => conditions[name]), ...listIndexWords(filter), place]
     const direction = order === 'newest' ? 'DESC' : 'ASC'
     return connection
       .prepare(
@@ -47,33 +47,19 @@ const conditions = {
   until: `${read('time')} < ?`,
 } as const satisfies Record<keyof Filter, string>
 
-/**
- * A partial index is found only where its own condition stands in the query, word by word, and that of the
- * serials only by the block that the part lies in.
- */
-const listIndexWords = ({ type, serial, policy }: Filter, from: number): readonly string[] => {
-  if (serial !== undefined) return [`${blockOfSeq} = ${blockOf(from)}`]
+/** A partial index is found only where its own condition stands in the query, word by word. */
+const listIndexWords = ({ type, policy }: Filter): readonly string[] => {
   if (type === undefined || frequent.includes(type)) return []
   return type === 'policy' && policy !== undefined ? ["type = 'policy'"] : [rare]
 }
 
-const blockOf = (seq: number): number => Math.floor(seq / serialBlock)
-
-/** The parts of a search for a serial: a range block by block. */
-export function* listBlocks({ from, to }: Range, order: 'newest' | 'oldest'): Generator<Part> {
-  const [low, high] = [blockOf(from), blockOf(to)]
-  for (let n = 0; n <= high - low; n++) {
-    const first = (order === 'newest' ? high - n : low + n) * serialBlock
-    yield { from: Math.max(from, first), to: Math.min(to, first + serialBlock - 1) }
-  }
-}
-
 /**
- * Whether a search goes by an index in one go, or asks for everything. With more to look for a rare
+ * Whether a search goes by an index of the table, or asks for everything. With more to look for a rare
  * type does not: of what the index finds any number would be read in one go, and appends would wait.
  */
 export const hasIndex = (filter: Filter, hasRare: boolean): boolean => {
-  const { type, policy, ...others } = filter
+  const { type, serial, policy, ...others } = filter
+  if (serial !== undefined) return true
   if (Object.values(others).some((value) => value !== undefined)) return false
   if (type === undefined) return policy === undefined
   return policy === undefined ? hasRare && !frequent.includes(type) : type === 'policy'

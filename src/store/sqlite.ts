@@ -4,7 +4,7 @@ import type { ReportStore, StoredReport } from '../hosts/reports.ts'
 import { openConnection } from './connection.ts'
 import { storeError, toStoreError } from './failures.ts'
 import { createReports } from './reports.ts'
-import { createSearch, hasIndex, listBlocks } from './search.ts'
+import { createSearch, hasIndex } from './search.ts'
 import { createSummaries, isThere, type Range } from './summaries.ts'
 
 /** Everything the database holds: the log, and beside it the hosts' reports. */
@@ -68,11 +68,7 @@ export const createSqlite = (connection: Database): WholeStore => {
   ): Promise<readonly Row[]> => {
     if (hasIndex(filter, hasRare)) return select(filter, range, limit, order)
     const rows: Row[] = []
-    const parts =
-      filter.serial === undefined
-        ? summaries.listParts(filter, range, order)
-        : listBlocks(range, order)
-    for await (const part of parts) {
+    for await (const part of summaries.listParts(filter, range, order)) {
       checkOpen()
       rows.push(...select(filter, part, limit - rows.length, order))
       if (rows.length >= limit) break

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/audit/index.ts'
-import type { Filter, Row, Store } from '../../src/audit/store.ts'
+import type { Filter, Store } from '../../src/audit/store.ts'
 import { openConnection } from '../../src/store/connection.ts'
 import { openReader } from '../../src/store/index.ts'
-import { checkVersion, migrate, migrations, serialBlock } from '../../src/store/migrations.ts'
+import { checkVersion, migrate, migrations } from '../../src/store/migrations.ts'
 import { createSqlite, openSqlite } from '../../src/store/sqlite.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { allowEntry, chainRows, denyEntry, headOf, startEntry } from '../fakes/entries.ts'
@@ -35,7 +35,7 @@ describe('a search', () => {
   }
 
   test.each<{ filter: Filter; index: string }>([
-    { filter: { serial: '1' }, index: 'entries_serials (<expr>=? AND serial=?' },
+    { filter: { serial: '1' }, index: 'entries_serial (serial=?' },
     { filter: { type: 'policy', policy: 'a' }, index: 'entries_policy (policy=?' },
     { filter: { type: 'policy' }, index: 'entries_rare (type=?' },
     { filter: { type: 'freeze' }, index: 'entries_rare (type=?' },
@@ -54,53 +54,6 @@ describe('a search', () => {
   ])('for %o goes piece by piece, so that appends need not wait', async (filter) => {
     // An empty log has no piece.
     expect(await explain((store) => store.find(filter, 1))).toEqual([])
-  })
-})
-
-describe('a serial', () => {
-  const row = (seq: number, serial: string) => {
-    const body = `{"certificate":{"serial":"${serial}"},"time":"2026-11-22T10:00:00Z","type":"allow"}`
-    return { seq, body, hash: `h${seq}` }
-  }
-  /** A log that ends three entries before its second block. */
-  const makeLong = async () => {
-    const connection = await openConnection(makePath())
-    connection.exec('DROP TRIGGER entries_refuse_insert')
-    const { seq, body, hash } = row(serialBlock - 3, '7')
-    connection
-      .prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
-      .run(seq, body, hash)
-    const store = createSqlite(connection)
-    const more = Array.from({ length: 6 }, (_, n) => row(serialBlock - 2 + n, `${n + 10}`))
-    await store.append(more, { seq, hash })
-    return { connection, store, last: more.at(-1) as Row }
-  }
-
-  test('is found in every block of the log, from either end and below a number', async () => {
-    const { store } = await makeLong()
-    for (const [serial, seq] of [
-      ['7', serialBlock - 3],
-      ['11', serialBlock - 1],
-      ['12', serialBlock],
-      ['15', serialBlock + 3],
-    ] as const) {
-      expect(await store.find({ serial }, 2)).toEqual([row(seq, serial)])
-      expect(await store.findAfter({ serial }, 2, 0)).toEqual([row(seq, serial)])
-      expect(await store.find({ serial, type: 'allow' }, 2, seq + 1)).toEqual([row(seq, serial)])
-      expect(await store.find({ serial }, 2, seq)).toEqual([])
-      expect(await store.find({ serial, type: 'deny' }, 2)).toEqual([])
-    }
-    await store.close()
-  })
-
-  test('stands once in a block, whoever writes it', async () => {
-    const { connection, store, last } = await makeLong()
-    const again = store.append([row(last.seq + 1, '12')], last)
-    await expect(again).rejects.toMatchObject({ code: 'log_conflict' })
-    const insert = connection.prepare('INSERT INTO entries (seq, body, hash) VALUES (?, ?, ?)')
-    expect(() => insert.run(last.seq + 1, row(0, '12').body, '')).toThrow(/UNIQUE/)
-    await store.append([row(last.seq + 1, '16')], last)
-    await store.close()
   })
 })
 
@@ -173,9 +126,9 @@ describe('a log from before there was an index of rare types', () => {
       'policy',
     ])
     expect(list('PRAGMA index_list(entries)').map(({ name }) => name)).toEqual([
-      'entries_serials',
       'entries_rare',
       'entries_policy',
+      'entries_serial',
     ])
     expect(list('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }])
     expect(() => connection.exec('DELETE FROM entries')).toThrow('no DELETE here')
