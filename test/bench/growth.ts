@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createInventory } from '../../src/audit/inventory.ts'
 import { openReader } from '../../src/store/index.ts'
-import { fillLog } from './fill.ts'
+import { fillLog, findSerial } from './fill.ts'
 import { measureLoad } from './load.ts'
 import { createSite, type Service, type Site, startService } from './service.ts'
 
@@ -169,7 +169,7 @@ const measureSearches = async (site: Site): Promise<readonly Found[]> => {
     'a person on a host': { subject: 'u-7', host: 'web-7.example.com' },
     'a host that never was': { host: 'web-77777.example.com' },
     'a request id': { requestId: `req_${(1000).toString(16).padStart(24, '0')}` },
-    'a serial': { serial: '1000' },
+    'a serial': { serial: findSerial(1000) },
     'the time up to the middle': { until: time },
     'a rule': { rule: 'deploy-job' },
     'a rule that never decided': { rule: 'nothing' },
