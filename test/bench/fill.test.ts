@@ -16,7 +16,7 @@ test('a log that was filled is a log: whole, chained, and searched by its summar
   const [row] = await store.read(1234, 1)
   expect(row && parseEntry(row).entry).toMatchObject({
     type: 'allow',
-    certificate: { serial: '1234' },
+    certificate: { serial: '2839730841293823290' },
     ask: { host: `web-${(1234 * 104_729) % 2000}.example.com` },
   })
   expect(await store.find({ host: 'web-77.example.com' }, 10)).toHaveLength(3)
