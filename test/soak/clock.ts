@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { parseCertificate } from '../../src/ssh/certificate.ts'
 import { findFaketime } from '../tools.ts'
 import { createAsk, createClient, createWitness, type Received } from './client.ts'
+import { always, type GoesOn } from './pace.ts'
 import { createDice, type Report, wait } from './report.ts'
 import { createWorld, type Running } from './service.ts'
 
@@ -25,10 +26,9 @@ export const runClock = async (options: {
   /** Also waits the minute after which a clock that was set forward is trusted. */
   readonly withSettling?: boolean
   readonly seed?: number
-  /** No random step is made after this many milliseconds. */
-  readonly within?: number
+  readonly goesOn?: GoesOn
 }): Promise<Report> => {
-  const { steps, seed = 1, within = Number.POSITIVE_INFINITY } = options
+  const { steps, seed = 1, goesOn = always } = options
   const library = findFaketime()
   if (library === undefined) throw new Error('libfaketime is missing: apt-get install libfaketime')
   let offset = 0
@@ -90,8 +90,7 @@ export const runClock = async (options: {
       await setAndAsk(service, 0)
     }
     const dice = createDice(seed)
-    const end = performance.now() + within
-    for (let step = 0; step < steps && performance.now() < end; step++) {
+    for (let step = 0; step < steps && goesOn(step, steps); step++) {
       const reach = dice.pick([4 * minute, 20 * minute, 2 * day])
       await setAndAsk(service, dice.below(2 * reach) - reach)
       if (dice.isLikely(0.5)) await setAndAsk(service, 0)

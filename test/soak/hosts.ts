@@ -16,6 +16,7 @@ import { type Host, startHost } from '../hosts/host.ts'
 import { ownLogin } from '../ssh/client.ts'
 import { execute, findProgram } from '../tools.ts'
 import { mayMount } from './disk.ts'
+import { always, type GoesOn } from './pace.ts'
 import { createDice, type Dice, type Report, wait } from './report.ts'
 
 /**
@@ -28,13 +29,11 @@ export const runHosts = async (options: {
   readonly trials: number
   readonly lanes?: number
   readonly seed?: number
-  /** No trial begins after this many milliseconds. */
-  readonly within?: number
+  readonly goesOn?: GoesOn
 }): Promise<Report> => {
-  const { trials, lanes = 2, seed = 1, within = Number.POSITIVE_INFINITY } = options
-  const end = performance.now() + within
+  const { trials, lanes = 2, seed = 1, goesOn = always } = options
   let left = trials
-  const next = () => left > 0 && performance.now() < end && left-- > 0
+  const next = () => left > 0 && goesOn(trials - left, trials) && left-- > 0
   const counts: Record<string, number> = {}
   const count = (what: string) => {
     counts[what] = (counts[what] ?? 0) + 1

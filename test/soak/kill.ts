@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLoad, createWitness, type Received } from './client.ts'
+import { always, type GoesOn } from './pace.ts'
 import { createDice, type Report, wait } from './report.ts'
 import { createWorld, end, type Running, spawnService } from './service.ts'
 
@@ -14,13 +15,11 @@ export const runKill = async (options: {
   readonly trials: number
   readonly lanes?: number
   readonly seed?: number
-  /** No trial begins after this many milliseconds. */
-  readonly within?: number
+  readonly goesOn?: GoesOn
 }): Promise<Report> => {
-  const { trials, lanes = 2, seed = 1, within = Number.POSITIVE_INFINITY } = options
-  const end = performance.now() + within
+  const { trials, lanes = 2, seed = 1, goesOn = always } = options
   let left = trials
-  const next = () => left > 0 && performance.now() < end && left-- > 0
+  const next = () => left > 0 && goesOn(trials - left, trials) && left-- > 0
   const reports = await Promise.all(
     Array.from({ length: lanes }, (_, lane) => runLane(seed + lane, next)),
   )

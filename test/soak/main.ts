@@ -13,14 +13,14 @@ import { runDisk } from './disk.ts'
 import { runHosts } from './hosts.ts'
 import { runKill } from './kill.ts'
 import { runOverload } from './overload.ts'
+import { createPace, type GoesOn, type Pace } from './pace.ts'
 import { runPower } from './power.ts'
 import { runProperty } from './property.ts'
 import type { Report } from './report.ts'
 
 interface Given {
   readonly seed: number
-  /** Milliseconds. */
-  readonly within: number
+  readonly goesOn: GoesOn
 }
 
 /** Each run at its full size, and its share of the time where all of them run. */
@@ -79,10 +79,21 @@ await ensurePackages(
 const chosen = names.flatMap((name) => (runs[name] === undefined ? [] : [{ name, ...runs[name] }]))
 const whole = chosen.reduce((sum, { share }) => sum + share, 0)
 const reports: Report[] = []
+let pace: Pace | undefined
+let isEnded = false
+process.once('SIGTERM', () => {
+  isEnded = true
+  pace?.end()
+})
 for (const { name, share, run } of chosen) {
+  if (isEnded) break
   const within = (minutes * 60_000 * share) / whole
-  process.stderr.write(`${name}: begun, for ${Math.ceil(within / 60_000)} min at the longest\n`)
-  const report = await run({ seed, within })
+  const say = (line: string) => process.stderr.write(`${name}: ${line}\n`)
+  say(
+    `begun, for ${Math.ceil(within / 60_000)} min at the longest; kill ${process.pid} ends it sooner, with its verdict`,
+  )
+  pace = createPace({ within, say })
+  const report = await run({ seed, goesOn: pace.goesOn })
   reports.push(report)
   if (!values.json) process.stdout.write(formatReport(report))
 }

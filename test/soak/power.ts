@@ -10,6 +10,7 @@ import { createLogger } from '../../src/lib/log.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { createLoad } from './client.ts'
 import { createDisk, type Image } from './disk-image.ts'
+import { always, type GoesOn } from './pace.ts'
 import { createDice, type Report, wait } from './report.ts'
 import { createWorld } from './service.ts'
 import { type Event, parseTrace, traceCommand } from './trace.ts'
@@ -29,14 +30,12 @@ export const runPower = async (options: {
   readonly seed?: number
   /** How many images are built, about, spread over the whole recording. Default: at every sync. */
   readonly images?: number
-  /** No cut is made after this many milliseconds. */
-  readonly within?: number
+  readonly goesOn?: GoesOn
   /** Takes events out of the recording: what a service would leave that does not sync. */
   readonly forget?: (event: Event) => boolean
 }): Promise<Report> => {
   const { cuts = 2, seed = 1, images = Number.POSITIVE_INFINITY } = options
-  const { within = Number.POSITIVE_INFINITY, forget = () => false } = options
-  const end = performance.now() + within
+  const { goesOn = always, forget = () => false } = options
   const { certificates } = options
   const { config, events } =
     typeof certificates === 'number' ? await recordPower(certificates) : certificates
@@ -55,7 +54,7 @@ export const runPower = async (options: {
   }
   for (const [index, event] of events.entries()) {
     if (forget(event)) continue
-    if (performance.now() > end) break
+    if (!goesOn(index, events.length)) break
     disk.apply(event)
     if (event.kind === 'deliver') delivered.push(event.serial)
     if (event.kind === 'synced') figures.syncs++

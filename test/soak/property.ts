@@ -12,6 +12,7 @@ import { openReader } from '../../src/store/index.ts'
 import { createLines } from '../ca/keys.ts'
 import { run } from '../fakes/process.ts'
 import { createRandomAsk, formatPolicy, granted, people, type RandomAsk, users } from './asks.ts'
+import { always, type GoesOn } from './pace.ts'
 import { createDice, type Report } from './report.ts'
 import { createWorld } from './service.ts'
 
@@ -45,11 +46,9 @@ interface Given {
 export const runProperty = async (options: {
   readonly requests: number
   readonly seed?: number
-  /** No request is sent after this many milliseconds. */
-  readonly within?: number
+  readonly goesOn?: GoesOn
 }): Promise<Report> => {
-  const { requests, seed = 1, within = Number.POSITIVE_INFINITY } = options
-  const end = performance.now() + within
+  const { requests, seed = 1, goesOn = always } = options
   const dice = createDice(seed)
   const lines = createLines()
   const keys = Object.values(lines)
@@ -112,7 +111,7 @@ export const runProperty = async (options: {
 
   let reading = Promise.resolve()
   try {
-    const isDone = () => figures.requests >= requests || performance.now() > end
+    const isDone = () => figures.requests >= requests || !goesOn(figures.requests, requests)
     while (!isDone()) {
       // New ones each round: a long run outlives any of them.
       const minted = users.map(async (user) => [user, await world.issuer.mintFor(user)] as const)
