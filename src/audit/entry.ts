@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { AppError } from '../errors.ts'
-import { formatCanonical } from '../lib/json.ts'
+import { formatCanonical, JsonError, parseJson } from '../lib/json.ts'
 import type { Entry } from './index.ts'
 import type { Row } from './store.ts'
 
@@ -49,9 +49,11 @@ export const readBody = ({ seq, body, hash: rowHash }: Row): LoggedEntry | strin
   let members: unknown
   try {
     members = JSON.parse(body)
+    // A name with an escape, as the `\\` of a Windows account, may have been misread (lib/json.ts).
+    if (formatCanonical(members) !== body) members = parseJson(body)
     if (formatCanonical(members) !== body) return 'its text is not canonical JSON'
-  } catch {
-    return 'its text is not JSON'
+  } catch (error) {
+    return `its text is not ${error instanceof JsonError ? 'canonical ' : ''}JSON`
   }
   if (!isRecord(members)) return 'its text is no JSON object'
   const { v, seq: number, prev, ...entry } = members

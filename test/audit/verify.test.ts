@@ -181,6 +181,17 @@ describe('verifying the log', () => {
     expect(await verifyLog(reader(stored))).toEqual({ ok: false, seq, reason })
   })
 
+  // nodejs/node#63785: having met a name, V8 takes one that is written with the same letters for it.
+  test('reads names with a backslash, whatever names were read before', async () => {
+    const time = '2026-11-22T09:00:00Z'
+    const people = { 'https://id.example.com ACME\\ann': 1, 'https://id.example.com ACME\\maya': 1 }
+    const counts = { since: time, count: 2, codes: { policy_denied: 2 }, people, addresses: {} }
+    const stored = chainRows([startEntry, { type: 'refusals', time, ...counts }])
+    const text = JSON.stringify(people).replace('ACME\\\\maya', 'ACME\\\\\\\\may')
+    expect(Object.keys(JSON.parse(text))[1]).toBe('https://id.example.com ACME\\\\may')
+    expect(await verifyLog(reader(stored))).toMatchObject({ ok: true, count: 2 })
+  })
+
   // ATTACKS 196: what a chain alone cannot see, and this must not be taken to claim.
   test('cannot see a tail that was cut off, or a log written anew from some entry on', async () => {
     expect(await verifyLog(reader(rows.slice(0, -2)))).toMatchObject({ ok: true, count: last - 2 })
