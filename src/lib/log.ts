@@ -18,26 +18,35 @@ export const createLogger = (level: string, destination: Destination = openStder
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }), log: redact },
+      serializers: { err: (error) => redactMembers(pino.stdSerializers.err(error)) },
     },
     destination,
   )
 
+/** Linux writes as much to a pipe in one piece, or not at all: no line is cut, or mixed with another process's. */
+const wholeBytes = 4096
+
 /**
- * Lines of one turn of the event loop as one write: each is a system call that holds every request.
- * What waits when the process ends, however it comes to that by itself, is written before.
+ * Lines of one turn of the event loop as one write, or a few: each is a system call that holds every
+ * request. What waits when the process ends, however it comes to that by itself, is written before.
  */
 export const createBatches = (destination: Destination): Destination => {
   let waiting = ''
+  let bytes = 0
   const flush = () => {
     const lines = waiting
     waiting = ''
+    bytes = 0
     if (lines !== '') destination.write(lines)
   }
   process.once('exit', flush)
   return Object.freeze({
     write(line: string) {
+      const length = Buffer.byteLength(line)
+      if (bytes + length > wholeBytes) flush()
       if (waiting === '') setImmediate(flush)
       waiting += line
+      bytes += length
     },
   })
 }
@@ -52,30 +61,27 @@ const openStderr = (): Destination => {
 const secretNames: ReadonlySet<string> = new Set(['authorization', 'cookie', 'token'])
 const censor = '[redacted]'
 
-/** The members of an event, and theirs, without the values of secret names. Most events have none, and stay as they are. */
+/**
+ * The members of an event, and theirs, without the values of secret names. Most events have none, and
+ * stay as they are. An error is written first: a copy of its members would lose its message.
+ */
 const redact = (event: Record<string, unknown>): Record<string, unknown> => {
   let clean = event
-  const set = (name: string, value: unknown) => {
-    if (clean === event) clean = { ...event }
-    clean[name] = value
-  }
   for (const name of Object.keys(event)) {
     const value = event[name]
-    if (secretNames.has(name)) set(name, censor)
-    else if (typeof value === 'object' && value !== null && hasSecret(value)) {
-      set(
-        name,
-        Object.fromEntries(
-          Object.entries(value).map(([inner, held]) => [
-            inner,
-            secretNames.has(inner) ? censor : held,
-          ]),
-        ),
-      )
-    }
+    const shown = secretNames.has(name) ? censor : name === 'err' ? value : redactMembers(value)
+    if (shown === value) continue
+    if (clean === event) clean = { ...event }
+    clean[name] = shown
   }
   return clean
 }
 
-const hasSecret = (value: object): boolean =>
-  Object.keys(value).some((name) => secretNames.has(name))
+const redactMembers = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null) return value
+  if (!Object.keys(value).some((name) => secretNames.has(name))) return value
+  const members = Object.entries(value)
+  return Object.fromEntries(
+    members.map(([name, held]) => [name, secretNames.has(name) ? censor : held]),
+  )
+}

@@ -44,6 +44,22 @@ test('the values of secret names are left out, in the event and in its members',
   expect(event.caller.authorization).toBe('Bearer secret')
 })
 
+test('an error keeps its name, message and stack where a secret of it is left out', () => {
+  const { logger, read } = record()
+  const cause = Object.assign(new Error('the disk is full'), { token: 'secret' })
+  const err = Object.assign(new TypeError('no report was kept', { cause }), { cookie: 'secret' })
+  logger.error({ err }, 'odd')
+  logger.error(err)
+  for (const event of read()) {
+    expect(event['err']).toEqual({
+      type: 'TypeError',
+      message: 'no report was kept: the disk is full',
+      stack: expect.stringContaining('log.test.ts'),
+      cookie: '[redacted]',
+    })
+  }
+})
+
 test('the lines of one turn are one write, in their order', async () => {
   const writes: string[] = []
   const batches = createBatches({ write: (lines) => writes.push(lines) })
@@ -54,6 +70,20 @@ test('the lines of one turn are one write, in their order', async () => {
   batches.write('c\n')
   await setImmediate()
   expect(writes).toEqual(['a\nb\n', 'c\n'])
+})
+
+test('lines that a pipe does not take in one piece are several writes of whole lines', async () => {
+  const writes: string[] = []
+  const batches = createBatches({ write: (lines) => writes.push(lines) })
+  const lines = [2000, 2000, 100, 9000, 1, 4094].map((length) => `${'x'.repeat(length)}\n`)
+  // Two bytes a letter: 3,001 of them.
+  lines.push(`${'é'.repeat(1500)}\n`, `${'x'.repeat(1500)}\n`)
+  for (const line of lines) batches.write(line)
+  await setImmediate()
+  expect(writes.join('')).toBe(lines.join(''))
+  expect(writes.map((write) => Buffer.byteLength(write))).toEqual([
+    4002, 101, 9001, 2, 4095, 3001, 1501,
+  ])
 })
 
 test.each([
