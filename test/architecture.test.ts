@@ -227,7 +227,7 @@ describe('the size of things', () => {
         .filter((name) => name.endsWith('.test.ts') && name.includes('/'))
         .map((name) => relative('.', name).split('/')[0]),
     )
-    const known = [...Object.keys(allowed), 'stories', 'demo', 'ssh', 'bench', 'fakes']
+    const known = [...Object.keys(allowed), 'stories', 'demo', 'ssh', 'bench', 'soak', 'fakes']
     expect([...places].filter((place) => !known.includes(place as string))).toEqual([])
   })
 })

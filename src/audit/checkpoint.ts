@@ -156,7 +156,11 @@ export const openCheckpoint = (note: string, verifier: Verifier): Checkpoint => 
 
 /** An em dash in UTF-8, read byte by byte. */
 const dash = '\u00e2\u0080\u0094'
-const noteInBytes = new RegExp(`(?:[^\\n]+\\n){3,16}\\n(?:${dash} [^\\n]+\\n){1,16}`, 'g')
+/** Where a line begins, or a file that is none would be tried from each of its bytes. */
+const noteInBytes = new RegExp(
+  `(?<![^\\n])(?:[^\\n]+\\n){3,16}\\n(?:${dash} [^\\n]+\\n){1,16}`,
+  'g',
+)
 
 /** The notes in a file that holds one after another, and the byte at which each of them ends. */
 export const splitNotes = (

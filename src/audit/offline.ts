@@ -6,11 +6,10 @@
  *   node offline.js CHECKPOINT EXPORT.jsonl --key KEY [--leaves FILE]
  *   node offline.js CHECKPOINT --proof PROOF.json --key KEY
  *
- * CHECKPOINT is what GET /v1/audit/checkpoint answers, or a file of many, the newest last. EXPORT is
- * what `postern audit export` writes, whole: an entry a line. KEY is the line that `postern audit key`
- * prints; have it from somewhere else than the log. FILE is `dataDir/tree/leaves`, which names the first
- * bad entry of a log made anew as well. PROOF is what GET /v1/audit/proof answers (`?from` wants both
- * checkpoints in CHECKPOINT).
+ * CHECKPOINT is what GET /v1/audit/checkpoint answers, or a file of many, the newest last; EXPORT what
+ * `postern audit export` writes, whole; KEY the line of `postern audit key`, had from somewhere else than
+ * the log; FILE `dataDir/tree/leaves`, which names the first bad entry of a log made anew as well; PROOF
+ * what GET /v1/audit/proof answers (`?from` wants both checkpoints in CHECKPOINT).
  *
  * Exit code 0: the export begins with exactly what was signed, and its chain holds; the proof holds. 1:
  * it does not, and the first bad entry is named. 2: the command line or a file is wrong.
@@ -26,11 +25,8 @@ export type OfflineVerdict =
   | { readonly ok: true; readonly count: number; readonly size: number }
   | { readonly ok: false; readonly seq: number; readonly reason: string }
 
-const sha256 = (...parts: readonly (string | Uint8Array)[]): Hash => {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest()
-}
+const sha256 = (...parts: readonly (string | Uint8Array)[]): Hash =>
+  parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest()
 
 /** RFC 6962 section 2.1. */
 const hashLeaf = (text: string): Hash => sha256('\0', text)
@@ -99,19 +95,30 @@ const openNote = (note: string, key: string): Point => {
   return { size: Number(size), root: hash }
 }
 
-/** Checkpoints one after another. Throws where there is none, or the key has not signed one. */
+/** Each from where a line begins: trying every character takes hours. Throws for none, or one that the key has not signed. */
 const openNotes = (notes: string, key: string): readonly Point[] => {
-  const found = notes.match(/(?:[^\n]+\n){3,16}\n(?:— [^\n]+\n)+/g) ?? []
+  const found = notes.match(/(?<![^\n])(?:[^\n]+\n){3,16}\n(?:— [^\n]+\n)+/g) ?? []
   if (found.length === 0) throw new Error('there is no signed checkpoint in the file')
   return found.map((note) => openNote(note, key))
 }
 
-/** What a line says: its place, the entry before it, and the hash of the entry; undefined where it is no JSON. */
+/** The text that was hashed: the line without the hash it begins with, and every character beyond ASCII as itself. */
+const readText = (line: string): string =>
+  `{${line.slice(line.indexOf(',') + 1)}`.replace(/\\(?:u([0-9a-f]{4})|.)/g, (all, code = '') =>
+    code > '001f' ? JSON.parse(`"${all}"`) : all,
+  )
+
+/**
+ * What a line says, and the hash of its entry; undefined where it is no JSON. As it was exported it is
+ * hashed as it stands, for V8 misreads names with a backslash (nodejs/node#63785).
+ */
 const readLine = (line: string) => {
   try {
     const { hash, ...members } = JSON.parse(line) as Readonly<Record<string, unknown>>
-    const leaf = hashLeaf(canonical({ v: 1, ...members }))
-    return { seq: members['seq'], prev: members['prev'], leaf, hash }
+    const { seq, prev } = members
+    const whole = hashLeaf(readText(line))
+    const leaf = whole.toString('hex') === hash ? whole : hashLeaf(canonical({ v: 1, ...members }))
+    return { seq, prev, leaf, hash }
   } catch {
     return undefined
   }
@@ -156,15 +163,17 @@ export const judge = async (given: {
     tree.add(leaf)
     if (bySize.get(count)?.some(({ root }) => root.equals(tree.root()))) held = count
   }
-  if (count < point.size) {
-    const reason = `it is missing: the checkpoint counts ${point.size} entries`
-    return { ok: false, seq: count + 1, reason }
+  const { size } = point
+  if (count < size) {
+    return {
+      ok: false,
+      seq: count + 1,
+      reason: `it is missing: the checkpoint counts ${size} entries`,
+    }
   }
-  if (!tree.root().equals(point.root)) {
-    const reason = `from it to entry ${point.size} the log was written anew: they are not what the checkpoint was signed over`
-    return { ok: false, seq: held + 1, reason }
-  }
-  return { ok: true, count, size: point.size }
+  if (tree.root().equals(point.root)) return { ok: true, count, size }
+  const reason = `from it to entry ${size} the log was written anew: they are not what the checkpoint was signed over`
+  return { ok: false, seq: held + 1, reason }
 }
 
 /** Lines end at a line feed alone: node:readline would also end them at U+2028, which JSON may hold. */

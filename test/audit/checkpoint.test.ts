@@ -116,6 +116,13 @@ describe('a checkpoint', () => {
       { note: second, end: Buffer.byteLength(`${note}\n${second}`) },
     ])
   })
+
+  test('is not looked for at every byte of a file that is none', () => {
+    const file = Buffer.from(`${'x'.repeat(999)}\n`.repeat(100))
+    const begun = performance.now()
+    expect(splitNotes(file)).toEqual([])
+    expect(performance.now() - begun).toBeLessThan(1000)
+  })
 })
 
 describe('a key of a log', () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createOutput, escapeText, type Sink } from '../../src/cli/output.ts'
+import { formatBar } from '../../src/cli/progress.ts'
 import { withSpinner } from '../../src/cli/spinner.ts'
 import { AppError } from '../../src/errors.ts'
 
@@ -219,5 +220,16 @@ describe('what takes over a second', () => {
       'no',
     )
     expect(written.stderr).toBe('')
+  })
+})
+
+describe('how far something is', () => {
+  test.each([
+    { what: 'a third', share: 1 / 3, bar: '##########', percent: '33' },
+    { what: 'more than all', share: 1.2, bar: '#'.repeat(30), percent: '100' },
+    { what: 'less than nothing, in a log that grew since', share: 1 - 4, bar: '', percent: '0' },
+    { what: 'a share of nothing', share: 1 - 0 / 0, bar: '', percent: '0' },
+  ])('is told of $what', ({ share, bar, percent }) => {
+    expect(formatBar(share, 'x')).toBe(`[${bar.padEnd(30)}] ${percent.padStart(3)} %  x`)
   })
 })
