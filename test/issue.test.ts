@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Entry, Log } from '../src/audit/index.ts'
 import type { Recent } from '../src/audit/recent.ts'
 import type { Authority, CertificateIntent, PublicKey } from '../src/ca/index.ts'
+import type { Proof } from '../src/ca/proof.ts'
 import { AppError } from '../src/errors.ts'
 import type { Caller, Identity, Memberships } from '../src/identity/index.ts'
 import { noMemberships } from '../src/identity/index.ts'
@@ -135,7 +136,8 @@ const compose = (given: {
     entries,
     steps,
     questions,
-    issue: () => issue({ caller, ask, publicKey, request }),
+    issue: (more: { readonly proof?: Proof } = {}) =>
+      issue({ caller, ask, publicKey, request, ...more }),
   }
 }
 
@@ -226,6 +228,31 @@ describe('issuing', () => {
     })
     await expect(issue()).rejects.toMatchObject({ code: 'audit_unavailable' })
     expect(steps).toEqual(['policy', 'find 1', 'evaluate', 'certify', 'append allow'])
+  })
+})
+
+// ATTACKS 16
+describe('an ask with a proof', () => {
+  const proof: Proof = { time: '2026-11-22T10:00:00Z', signature: '', wanted: {} }
+
+  test('is judged only once it is known which proofs were used before the start', async () => {
+    const settled = Promise.withResolvers<void>()
+    const { issue, steps } = compose({ recent: { ...unlimited, settle: () => settled.promise } })
+    const answer = issue({ proof })
+    await new Promise(setImmediate)
+    expect(steps).toEqual(['policy'])
+    settled.resolve()
+    await expect(answer).rejects.toMatchObject({ code: 'pop_failed' })
+    expect(steps).toEqual(['policy', 'append deny'])
+  })
+
+  test('gets nothing while that cannot be read, and one without a proof does', async () => {
+    const failure = new AppError('audit_unavailable', 'The log cannot be read.')
+    const recent: Recent = { ...unlimited, settle: () => Promise.reject(failure) }
+    const { issue, steps } = compose({ recent })
+    await expect(issue({ proof })).rejects.toBe(failure)
+    expect(steps).toEqual(['policy'])
+    expect(await issue()).toMatchObject({ rule: 'runner-setup' })
   })
 })
 

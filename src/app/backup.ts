@@ -55,7 +55,11 @@ export const backupLog = async (
     }
     const count = frontier.size()
     await writeNew(checkpoint, signCheckpoint(key, { size: count, root: frontier.root() }))
-    await rename(draft, target)
+    await rename(draft, target).catch(async (error: unknown) => {
+      // Alone it would keep the next backup from this name.
+      await rm(checkpoint, { force: true })
+      throw error
+    })
     await syncDirectory(dirname(target))
     return { count, checkpoint }
   } catch (error) {

@@ -28,7 +28,8 @@ const wholeBytes = 4096
 
 /**
  * Lines of one turn of the event loop as one write, or a few: each is a system call that holds every
- * request. What waits when the process ends, however it comes to that by itself, is written before.
+ * request. What waits at an exit is written before; SIGKILL, an abort and a signal before it has a handler
+ * lose the turn's lines.
  */
 export const createBatches = (destination: Destination): Destination => {
   let waiting = ''

@@ -57,10 +57,7 @@ describe('the offline verifier', () => {
       people: Object.fromEntries(names.map((name) => [`https://id.example.com ${name}`, 1])),
       addresses: {},
     })
-    const rows = chainRows([
-      flood(['AAA', 'ACME\\\\may']),
-      flood(['AAA', 'ACME\\maya']),
-    ])
+    const rows = chainRows([flood(['AAA', 'ACME\\\\may']), flood(['AAA', 'ACME\\maya'])])
     const lines = rows.map(formatLine)
     const [, last = ''] = lines.map((line) => JSON.stringify(JSON.parse(line)))
     expect(last).not.toBe(lines[1])

@@ -149,3 +149,24 @@ test('more at once than the service may hold is 503, and the probes still answer
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual([201, 201])
   expect((await service.request('/v1/ca/user.pub')).status).toBe(200)
 })
+
+test('whoever is refused at the door leaves it again, is counted, and has a line in the log', async () => {
+  await start({ inFlight: 1, perAddress: 5 })
+  const refusals = [
+    { path: '/v1/whoami?token=x', code: 'token_in_url' },
+    { path: '/v1/whoami', headers: { host: 'evil.example.com' }, code: 'misdirected_request' },
+    { path: '/v1/whoami', headers: { 'content-length': '65537' }, code: 'body_too_large' },
+    { path: '/nowhere', code: 'not_found' },
+    { path: '/v1/explain', code: 'method_not_allowed' },
+    { path: '/v1/whoami', code: 'rate_limited' },
+  ]
+  const from = { address: '192.0.2.1' }
+  for (const { path, headers, code } of refusals) {
+    const seen = service.lines.length
+    const answer = await service.request(path, headers === undefined ? {} : { headers }, from)
+    expect(await readProblem(answer)).toMatchObject({ code })
+    const requests = service.lines.slice(seen).map((line) => JSON.parse(line))
+    expect(requests).toMatchObject([{ msg: 'request', code, status: answer.status }])
+  }
+  expect((await allowed('maya')).status).toBe(200)
+})
