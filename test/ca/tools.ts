@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -50,6 +51,15 @@ export const createKeyFile = (type: AuthorityKeyType, path: string, passphrase =
   return readFileSync(`${path}.pub`, 'utf8')
 }
 
+/** The file is there from bind(2) on, and connections are refused until listen(2). */
+const takesConnections = (socket: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const connection = connect(socket, () => {
+      connection.destroy()
+      resolve(true)
+    }).once('error', () => resolve(false))
+  })
+
 /** A real ssh-agent on a socket of its own; `add` hands it a private key file. */
 export const startAgent = async (socket: string) => {
   const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' })
@@ -58,7 +68,7 @@ export const startAgent = async (socket: string) => {
   })
   const listening = (async () => {
     for (let tries = 0; tries < 500; tries++) {
-      if (existsSync(socket)) return
+      if (await takesConnections(socket)) return
       await wait(10)
     }
     throw new Error('ssh-agent made no socket within 5 s')
