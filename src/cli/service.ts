@@ -51,6 +51,12 @@ export const openService = async (context: Context, url: string | undefined): Pr
     })
   }
   const credentials = (await readSecret(resolve(context.cwd, file))).trim()
+  // Anything else would make a header that cannot be sent.
+  if (!/^[\x21-\x7e]+$/.test(credentials)) {
+    throw new AppError('usage', 'The file that POSTERN_TOKEN_FILE names holds no token.', {
+      hint: 'write the token into it, on one line, and nothing else',
+    })
+  }
   const { protocol, hostname, port } = parseServiceUrl(url) as URL
   const place = { protocol, host: hostname.replace(/^\[(.*)\]$/, '$1'), ...(port && { port }) }
   const headers = { authorization: `Bearer ${credentials}` }

@@ -43,12 +43,14 @@ export const findKnownHost = (
 ): KnownHost => {
   const lines = parseKnownHosts(text)
   const [name = ''] = place.names
-  const withPort = place.names.map((each) => (place.port === 22 ? each : `[${each}]:${place.port}`))
-  const select = (names: readonly string[]) =>
-    lines.filter((line) => names.some((each) => isNamed(line.names, each)))
+  // An IPv6 address may come in capitals; patterns are compared, and hashes made, in lower case.
+  const names = place.names.map((each) => each.toLowerCase())
+  const withPort = names.map((each) => (place.port === 22 ? each : `[${each}]:${place.port}`))
+  const select = (wanted: readonly string[]) =>
+    lines.filter((line) => wanted.some((each) => isNamed(line.names, each)))
   const exact = select(withPort)
-  const lenient = exact.some(({ isRevoked }) => !isRevoked) ? [] : select(place.names)
-  const revoked = [...exact, ...select(place.names)].filter(({ isRevoked }) => isRevoked)
+  const lenient = exact.some(({ isRevoked }) => !isRevoked) ? [] : select(names)
+  const revoked = [...exact, ...select(names)].filter(({ isRevoked }) => isRevoked)
   const trusted = [...exact, ...lenient].filter(({ isRevoked }) => !isRevoked)
   const types = hostKeyTypes.filter((type) => trusted.some((line) => line.type === type))
   if (types.length === 0) throw hostKeyUnknown(name)

@@ -8,7 +8,7 @@ import { type Input, readInput } from './input.ts'
 import { createPlaces } from './places.ts'
 import { type Command, encodeCommand } from './quote.ts'
 import { openSftp, type Sftp } from './sftp.ts'
-import type { Connection, Sink } from './transport.ts'
+import type { Channel, Connection, Sink } from './transport.ts'
 
 export interface PutOptions extends Limits {
   /** The permissions of a file that is made anew, like `0o755`, less the login's umask. */
@@ -70,16 +70,19 @@ export const createSession = (deps: {
   }
   const transfer = (limits: Limits, what: string, work: (sftp: Sftp) => Promise<void>) =>
     run(limits, what, async (signal) => {
-      const { sftp, channel } = await openSftp((sinks) =>
-        connection.open({ kind: 'subsystem', name: 'sftp' }, sinks, signal),
-      )
-      const onAbort = () => channel.close(signal.reason)
+      let channel: Channel | undefined
+      const onAbort = () => channel?.close(signal.reason)
       signal.addEventListener('abort', onAbort, { once: true })
       try {
+        const sftp = await openSftp(async (sinks) => {
+          channel = await connection.open({ kind: 'subsystem', name: 'sftp' }, sinks, signal)
+          if (signal.aborted) onAbort()
+          return channel
+        })
         await work(sftp)
       } finally {
         signal.removeEventListener('abort', onAbort)
-        channel.close(sessionClosed())
+        channel?.close(sessionClosed())
       }
     })
 

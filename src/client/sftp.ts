@@ -50,10 +50,8 @@ interface Reply {
   readonly reader: Reader
 }
 
-/** Speaks over one channel. `open` is given what to do with its output. */
-export const openSftp = async (
-  open: (sinks: Sinks) => Promise<Channel>,
-): Promise<{ readonly sftp: Sftp; readonly channel: Channel }> => {
+/** Speaks over one channel, which its opener closes. `open` is given what to do with its output. Code: `transfer_failed`. */
+export const openSftp = async (open: (sinks: Sinks) => Promise<Channel>): Promise<Sftp> => {
   const waiting = new Map<number, PromiseWithResolvers<Reply>>()
   const versionId = -1
   let received: Uint8Array = new Uint8Array()
@@ -135,8 +133,11 @@ export const openSftp = async (
       throw error instanceof WireError ? foreign(error) : error
     }
   }
-  const init = await ask(versionId, concat(Uint8Array.of(types.init), encodeUint32(3)))
-  if (expect(init, types.version).readUint32() < 3) throw foreign()
+  const greet = async () => {
+    const init = await ask(versionId, concat(Uint8Array.of(types.init), encodeUint32(3)))
+    if (expect(init, types.version).readUint32() < 3) throw foreign()
+  }
+  await guard(greet())
 
   const put = async (
     path: Uint8Array,
@@ -175,7 +176,9 @@ export const openSftp = async (
       if (block === undefined) break
       await sink(block)
       if (block.length < blockBytes) {
-        // A short answer is not an end: what was asked for beyond it is asked for again.
+        // A short answer is not an end: what was asked for beyond it is asked for again, once it is
+        // answered, or a host could have us wait for more and more.
+        await Promise.allSettled(asked.map((each) => each.block))
         offset = first.offset + BigInt(block.length)
         asked.length = 0
       }
@@ -183,11 +186,10 @@ export const openSftp = async (
     }
     await closeFile(handle)
   }
-  const sftp: Sftp = Object.freeze({
+  return Object.freeze({
     put: (...given: Parameters<Sftp['put']>) => guard(put(...given)),
     get: (...given: Parameters<Sftp['get']>) => guard(get(...given)),
   })
-  return { sftp, channel }
 }
 
 const expect = ({ type, reader }: Reply, wanted: number): Reader => {

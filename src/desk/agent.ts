@@ -102,7 +102,8 @@ const serveRequest = (
 
 const parseRequest = (text: string): AgentRequest | undefined => {
   try {
-    return JSON.parse(text) as AgentRequest
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as AgentRequest) : undefined
   } catch {
     return undefined
   }

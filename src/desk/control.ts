@@ -62,8 +62,9 @@ export const askAgent = (
     const fail = (cause?: Error) =>
       finish(() =>
         reject(
-          new AppError('not_running', 'The agent of postern does not answer.', {
-            hint: 'end it, then try again: postern logout',
+          // It may only be waiting for a service or a provider that is slow: a login is not to be given up for that.
+          new AppError('not_running', 'The agent of postern does not answer in time.', {
+            hint: 'try again in a moment; if it stays so, end it and log in anew: postern logout',
             cause,
           }),
         ),

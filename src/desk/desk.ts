@@ -37,7 +37,9 @@ export const createDesk = (deps: {
   const { places, clock, fetch, timeoutMs = askTimeoutMs } = deps
   let inMemory: Session | undefined
   let names: { readonly known: ReadonlySet<string>; readonly until: number } | undefined
-  let renewing: Promise<string> | undefined
+  let renewing: { readonly login: string; readonly bearer: Promise<string> } | undefined
+  /** How often everything was forgotten: what was asked for before is not kept. */
+  let forgotten = 0
   const now = () => toSeconds(clock())
 
   const findLogin = (): Session | undefined => inMemory ?? findSession(places)
@@ -46,17 +48,22 @@ export const createDesk = (deps: {
     const { bearer, renewed } = await findBearer({ session, clock, fetch, isRefused })
     if (renewed !== undefined) {
       const next = { ...session, credential: renewed }
-      if (inMemory === undefined) saveSession(places, next)
-      else inMemory = next
+      // Whoever has logged out, or in as somebody else meanwhile, does not get this login back.
+      const isCurrent = JSON.stringify(findLogin()) === JSON.stringify(session)
+      if (isCurrent && inMemory === undefined) saveSession(places, next)
+      else if (isCurrent) inMemory = next
     }
     return bearer
   }
   /** A refresh token is used once, so those who need it at the same time share what it gives. */
   const currentBearer = (session: Session, isRefused = false): Promise<string> => {
-    renewing ??= renewBearer(session, isRefused).finally(() => {
-      renewing = undefined
+    const login = JSON.stringify(session)
+    if (renewing?.login === login) return renewing.bearer
+    const bearer = renewBearer(session, isRefused).finally(() => {
+      if (renewing?.bearer === bearer) renewing = undefined
     })
-    return renewing
+    renewing = { login, bearer }
+    return bearer
   }
 
   /** With a token that the service takes: a refused one is renewed once. */
@@ -75,8 +82,10 @@ export const createDesk = (deps: {
       const isRefused = error instanceof AppError && error.code === 'invalid_token'
       const { credential } = session
       const isRenewable = credential.kind === 'login' && credential.refreshToken !== undefined
-      if (!isRefused || !isRenewable) throw error
-      return work(service, await currentBearer(findLogin() ?? session, true), session)
+      const current = findLogin()
+      // A token goes to the service it was given for, and to no other.
+      if (!isRefused || !isRenewable || current?.url !== session.url) throw error
+      return work(service, await currentBearer(current, true), session)
     }
   }
   const keeper = createKeeper({
@@ -107,17 +116,19 @@ export const createDesk = (deps: {
   const listNames = async (): Promise<ReadonlySet<string>> => {
     if (names !== undefined && names.until > now()) return names.known
     let text = existsSync(places.knownHosts) ? readFileSync(places.knownHosts, 'utf8') : ''
+    const before = forgotten
     try {
       text = await withBearer((service, bearer) =>
         service.read({ path: '/v1/hosts/known_hosts', bearer, timeoutMs }),
       )
-      replaceFile(places.knownHosts, text)
+      if (forgotten === before) replaceFile(places.knownHosts, text)
     } catch (error) {
       // A service without a list of hosts knows none.
       if (!(error instanceof AppError) || error.code === 'invalid_token') throw error
     }
-    names = { known: listKnownNames(text), until: now() + listSeconds }
-    return names.known
+    const known = listKnownNames(text)
+    if (forgotten === before) names = { known, until: now() + listSeconds }
+    return known
   }
 
   const ready = async (request: Extract<AgentRequest, { kind: 'ready' }>): Promise<AgentAnswer> => {
@@ -151,7 +162,19 @@ export const createDesk = (deps: {
       }
     })
 
+  /** Whether there is a login that has not ended: one that cannot be used is none. */
+  const hasLogin = (): boolean => {
+    try {
+      const session = findLogin()
+      return session !== undefined && (findEnd(session) ?? Number.POSITIVE_INFINITY) > now()
+    } catch (error) {
+      if (error instanceof AppError) return false
+      throw error
+    }
+  }
+
   const forget = (): AgentAnswer => {
+    forgotten++
     keeper.clear()
     names = undefined
     rmSync(places.knownHosts, { force: true })
@@ -187,11 +210,7 @@ export const createDesk = (deps: {
         return { ok: false, code, message, ...(hint === undefined ? {} : { hint }) }
       }
     },
-    isNeeded() {
-      const session = findLogin()
-      const end = session === undefined ? 0 : (findEnd(session) ?? Number.POSITIVE_INFINITY)
-      return end > now() || keeper.list().length > 0
-    },
+    isNeeded: () => hasLogin() || keeper.list().length > 0,
     isInMemory: () => inMemory !== undefined,
   })
 }

@@ -74,6 +74,8 @@ export const createKeeper = (deps: {
   const entries = new Set<Entry>()
   const running = new Map<string, Promise<Held>>()
   const refusals = new Map<string, { readonly until: number; readonly error: unknown }>()
+  /** How often everything was forgotten: what was asked for before is not kept. */
+  let forgotten = 0
   const now = () => toSeconds(clock())
 
   const drop = (entry: Entry) => {
@@ -90,6 +92,7 @@ export const createKeeper = (deps: {
 
   const obtain = async (id: string, wanted: Wanted): Promise<Held> => {
     const { host, login, reason, name } = wanted
+    const before = forgotten
     const {
       certificate: text,
       validBefore,
@@ -101,6 +104,10 @@ export const createKeeper = (deps: {
       login,
       ...(reason === undefined ? {} : { reason }),
     })
+    if (forgotten !== before) {
+      key.wipe()
+      throw new AppError('not_logged_in', 'You have logged out meanwhile.', { hint: 'try again' })
+    }
     const certificate = parseCertificate(text)
     mkdirSync(places.certificates, { recursive: true, mode: 0o700 })
     const file = join(places.certificates, `${login}@${name}`)
@@ -125,9 +132,11 @@ export const createKeeper = (deps: {
   }
 
   const renew = async (id: string, wanted: Wanted): Promise<Held> => {
+    const before = forgotten
     try {
       return await obtain(id, wanted)
     } catch (error) {
+      if (forgotten !== before) throw error
       const entry = newest.get(id)
       const isDown = error instanceof AppError && error.kind === 'unavailable'
       if (isDown && entry !== undefined && entry.validBefore > now() + 5) return entry.held
@@ -153,7 +162,9 @@ export const createKeeper = (deps: {
       }
       const already = running.get(id)
       if (already !== undefined) return already
-      const work = renew(id, wanted).finally(() => running.delete(id))
+      const work = renew(id, wanted).finally(() => {
+        if (running.get(id) === work) running.delete(id)
+      })
       running.set(id, work)
       return work
     },
@@ -166,7 +177,9 @@ export const createKeeper = (deps: {
       return [...newest.values()].map(({ held }) => held)
     },
     clear() {
+      forgotten++
       for (const entry of entries) drop(entry)
+      running.clear()
       refusals.clear()
     },
   })

@@ -6,12 +6,13 @@ export interface Lock {
 }
 
 /**
- * Takes the lock of a path, or answers undefined where a living process has it. The file holds the
- * pid, and appears whole; one whose process has ended is set aside by exactly one of those who find it.
+ * Takes the lock of a path, or answers undefined where a living process has it. The file holds the pid and
+ * when that process started, for numbers come again: after a power cut, or in a container, another has it. It
+ * appears whole; one whose process has ended is set aside by exactly one of those who find it.
  */
 export const takeLock = (path: string): Lock | undefined => {
   const own = `${path}.${process.pid}`
-  writeFileSync(own, `${process.pid}\n`, { mode: 0o600 })
+  writeFileSync(own, `${process.pid} ${findStart(process.pid)}\n`, { mode: 0o600 })
   try {
     for (let tries = 0; tries < 3; tries++) {
       if (link(own, path)) return createLock(path)
@@ -27,7 +28,7 @@ export const takeLock = (path: string): Lock | undefined => {
 const createLock = (path: string): Lock =>
   Object.freeze({
     release() {
-      if (readPid(path) === process.pid) rmSync(path, { force: true })
+      if (readHolder(path)?.pid === process.pid) rmSync(path, { force: true })
     },
   })
 
@@ -53,21 +54,40 @@ const setAside = (path: string, aside: string): void => {
 }
 
 const isHeld = (path: string): boolean => {
-  const pid = readPid(path)
-  if (pid === undefined) return false
+  const holder = readHolder(path)
+  if (holder === undefined) return false
+  const { pid, start } = holder
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  return start === '' || start === findStart(pid)
+}
+
+interface Holder {
+  readonly pid: number
+  /** Empty where nobody could tell. */
+  readonly start: string
+}
+
+const readHolder = (path: string): Holder | undefined => {
+  try {
+    const [first = '', start = ''] = readFileSync(path, 'utf8').trim().split(' ')
+    const pid = Number(first)
+    return Number.isInteger(pid) && pid > 0 ? { pid, start } : undefined
+  } catch {
+    return undefined
   }
 }
 
-const readPid = (path: string): number | undefined => {
+/** When a process started, in the system's own count (Linux: proc_pid_stat(5), field 22); empty where it is not told. */
+const findStart = (pid: number): string => {
   try {
-    const pid = Number(readFileSync(path, 'utf8').trim())
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The second field is the program's name, in brackets, and may hold spaces and brackets itself.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? ''
   } catch {
-    return undefined
+    return ''
   }
 }

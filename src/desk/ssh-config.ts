@@ -84,12 +84,18 @@ export const uninstallSshConfig = (
   const before = readText(file)
   const line = includeLine(places)
   const isChanged = listLines(before).includes(line)
-  if (isChanged) write(file, `\n${before}`.replace(`\n${line}\n`, '\n').slice(1))
+  if (isChanged) {
+    // Each with its end, so that the others keep theirs.
+    const lines = before.split(/(?<=\n)/)
+    write(file, lines.filter((each) => each.replace(/\n$/, '') !== line).join(''))
+  }
   remove(places.sshConfig)
   return { file, isChanged }
 }
 
-const includeLine = (places: Places): string => `Include ${quote(places.sshConfig)}`
+/** As the file is read, byte for byte. */
+const includeLine = (places: Places): string =>
+  Buffer.from(`Include ${quote(places.sshConfig)}`).toString('latin1')
 
 const listLines = (text: string): readonly string[] => text.split('\n')
 

@@ -170,6 +170,12 @@ describe('postern freeze, when it cannot', () => {
     })
     const missing = await runCli(argv, { cwd, env: { POSTERN_TOKEN_FILE: 'none' } })
     expect(missing).toMatchObject({ code: 78, stderr: expect.stringContaining('cannot be read') })
+    writeFiles(cwd, { token: 'two\nlines' })
+    expect(await runCli(argv, { cwd, env: { POSTERN_TOKEN_FILE: 'token' } })).toEqual({
+      ...usage,
+      stderr:
+        'error: The file that POSTERN_TOKEN_FILE names holds no token.\nhint: write the token into it, on one line, and nothing else\n',
+    })
   })
 
   /** Something that is no postern. */

@@ -62,6 +62,16 @@ describe('known hosts', () => {
     )
   })
 
+  test('an address is found however its letters are written', async () => {
+    const file = join(createDirectory(), 'known_hosts')
+    writeFileSync(file, `2001:db8::a ${known}\n`)
+    const find = (text: string) =>
+      findKnownHost(text, { names: ['web-1.example.com', '2001:DB8::A'], port: 22 }).types
+    expect(find(readFileSync(file, 'utf8'))).toEqual(['ssh-ed25519'])
+    await execute('ssh-keygen', ['-H', '-f', file])
+    expect(find(readFileSync(file, 'utf8'))).toEqual(['ssh-ed25519'])
+  })
+
   test('hashed names are found, as ssh-keygen hashes them', async () => {
     const file = join(createDirectory(), 'known_hosts')
     writeFileSync(file, `web-1.example.com ${known}\n[web-1.example.com]:2222 ${other}\n`)

@@ -163,6 +163,26 @@ describe('a command', () => {
     expect({ stdout, stderr }).toEqual({ stdout: '', stderr: 'e\n' })
   })
 
+  test('says nothing more to who has called it off', async () => {
+    const controller = new AbortController()
+    const begun = Promise.withResolvers<void>()
+    const taken = Promise.withResolvers<void>()
+    let pieces = 0
+    const onStdout = () => {
+      pieces += 1
+      begun.resolve()
+      return taken.promise
+    }
+    const running = session.exec(['yes'], { onStdout, signal: controller.signal })
+    await begun.promise
+    await wait(100)
+    controller.abort()
+    await expect(running).rejects.toMatchObject({ code: 'aborted' })
+    taken.resolve()
+    await wait(100)
+    expect(pieces).toBe(1)
+  })
+
   test('may say only so much', async () => {
     await expect(session.exec(['yes'], { maxOutput: 1000 })).rejects.toMatchObject({
       code: 'output_too_large',

@@ -1,5 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createConnection } from 'node:net'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createMemoryKey } from '../../src/client/key.ts'
@@ -96,6 +105,21 @@ describe('the running agent', () => {
     expect(await createAgent({ socket: places.agentSocket, timeoutMs: 5_000 }).list()).toEqual([])
   })
 
+  test.each(['null', '7', '"stop"', '[]', '{"kind":null}', '{'])(
+    'answers a request that is none, and goes on: %s',
+    async (text) => {
+      const connection = createConnection(places.controlSocket)
+      let said = ''
+      connection.setEncoding('utf8').on('data', (part: string) => {
+        said += part
+      })
+      connection.write(`${text}\n`)
+      await new Promise((resolve) => connection.once('close', resolve))
+      expect(JSON.parse(said)).toMatchObject({ ok: false, code: 'usage' })
+      expect(await askAgent(places, { kind: 'list' }, 5_000)).toMatchObject({ ok: true })
+    },
+  )
+
   test('hangs up on a message without end, and goes on', async () => {
     const connection = createConnection(places.agentSocket)
     connection.write(encodeUint32(2 ** 31))
@@ -120,6 +144,24 @@ describe('the running agent', () => {
       chmodSync(path, before)
     }
   })
+})
+
+test('an agent that waits for somebody slow is told apart from none', async () => {
+  const other = createHome()
+  mkdirSync(other.places.dir, { recursive: true, mode: 0o700 })
+  const silent = createServer((connection) => connection.resume()).listen(
+    other.places.controlSocket,
+  )
+  await once(silent, 'listening')
+  chmodSync(other.places.controlSocket, 0o600)
+  expect(await other.quick(['ready', '--ours', 'web-1.example.com', 'maya'])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      'error: The agent of postern does not answer in time.\nhint: try again in a moment; if it stays so, end it and log in anew: postern logout\n',
+  })
+  await new Promise((resolve) => silent.close(resolve))
+  await other.close()
 })
 
 describe('the agent ends by itself', () => {
@@ -230,4 +272,19 @@ describe('a lock', () => {
     expect(next).toBeDefined()
     next?.release()
   })
+
+  test.runIf(process.platform === 'linux')(
+    'is not held by who has only the number of who had it',
+    () => {
+      const path = join(home.dir, 'lock')
+      const lock = takeLock(path)
+      const [, start] = readFileSync(path, 'utf8').trim().split(' ')
+      expect(start).toMatch(/^[0-9]+$/)
+      writeFileSync(path, `${process.pid} ${Number(start) - 1}\n`)
+      const next = takeLock(path)
+      expect(next).toBeDefined()
+      lock?.release()
+      next?.release()
+    },
+  )
 })

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +10,7 @@ import { useDirectories } from '../fakes/directory.ts'
 import { answerJson, type LoopbackServer, serve } from '../fakes/http.ts'
 import { ownLogin } from '../ssh/client.ts'
 import type { Sshd } from '../ssh/sshd.ts'
-import { createHome, hostName, run, startHost, startService, writeSshConfig } from './desk.ts'
+import { createHome, hostName, main, run, startHost, startService, writeSshConfig } from './desk.ts'
 
 const createDirectory = useDirectories()
 const home = createHome()
@@ -81,6 +83,30 @@ describe('postern ssh in a job', () => {
   ])('exits with %s', async (_what, args, code) => {
     expect((await sshHere(args)).code).toBe(code)
   })
+
+  test.each(['SIGTERM', 'SIGHUP'] as const)(
+    'that is ended by %s ends ssh too, and leaves nothing behind',
+    async (signal) => {
+      const tmp = createDirectory()
+      const { promise: begun, resolve } = Promise.withResolvers<void>()
+      const child = spawn(
+        process.execPath,
+        [main, 'ssh', ...place(), target, '--', 'echo $$; exec sleep 30'],
+        { cwd: home.dir, env: { ...home.env, ...variables, TMPDIR: tmp }, stdio: 'pipe' },
+      )
+      let there = ''
+      child.stdout.setEncoding('utf8').on('data', (part: string) => {
+        there += part
+        if (there.endsWith('\n')) resolve()
+      })
+      const ended = once(child, 'close')
+      await begun
+      child.kill(signal)
+      const [code] = await ended
+      expect(code).toBeGreaterThan(128)
+      expect(readdirSync(tmp)).toEqual([])
+    },
+  )
 
   test('exits with 255 where ssh cannot connect', async () => {
     const args = ['ssh', '--address', '127.0.0.1', '--port', '1', target, '--', 'true']

@@ -99,4 +99,19 @@ describe('a certificate at the desk', () => {
     expect(asks()).toBe(2)
     await close()
   })
+
+  test('that was under way when all was forgotten is not kept, and the next one is asked for anew', async () => {
+    const { keeper, asks, file, close } = await setUp()
+    const before = keeper.hold(wanted)
+    keeper.clear()
+    const after = keeper.hold(wanted)
+    await expect(before).rejects.toMatchObject({ code: 'not_logged_in' })
+    const held = await after
+    expect(asks()).toBe(2)
+    expect(keeper.list()).toEqual([held])
+    expect(keeper.listKeys()).toHaveLength(1)
+    keeper.clear()
+    expect(existsSync(file)).toBe(false)
+    await close()
+  })
 })

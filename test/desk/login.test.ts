@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../src/cli/index.ts'
 import { openAgent } from '../../src/desk/agent.ts'
 import { askAgent } from '../../src/desk/control.ts'
+import { openDirectory } from '../../src/desk/places.ts'
 import { findSession, saveSession } from '../../src/desk/session.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemFetch } from '../../src/lib/fetch.ts'
@@ -96,6 +97,9 @@ const oidc = () => ['login', '--url', url, '--issuer', provider.issuer]
 describe('postern login', () => {
   test('by the browser: code and PKCE on a loopback port, kept 0600 in a directory 0700', async () => {
     const home = makeHome()
+    openDirectory(home.places.dir)
+    // Of a login with another service, whose agent has ended.
+    writeFileSync(home.places.knownHosts, 'web-1.example.com ssh-ed25519 AAAA\n')
     const login = start(home, oidc())
     const page = new URL(await login.find(findPage))
     expect(Object.fromEntries(page.searchParams)).toMatchObject({
@@ -112,6 +116,7 @@ describe('postern login', () => {
     expect(login.said()).toContain(`note: logged in as maya with ${url}\n`)
     const modes = [home.places.session, home.places.dir].map((path) => statSync(path).mode & 0o777)
     expect(modes).toEqual([0o600, 0o700])
+    expect(existsSync(home.places.knownHosts)).toBe(false)
     expect(findSession(home.places)?.credential).toMatchObject({
       kind: 'login',
       refreshToken: expect.any(String),
@@ -248,12 +253,14 @@ describe('a login', () => {
     const login = start(home, oidc())
     await provider.browse(await login.find(findPage))
     await login.ended
+    writeFileSync(home.places.knownHosts, 'web-1.example.com ssh-ed25519 AAAA\n')
     const logout = start(home, ['logout'])
     expect({ code: await logout.ended, said: logout.said() }).toEqual({
       code: 0,
       said: 'note: logged out\n',
     })
     expect(existsSync(home.places.session)).toBe(false)
+    expect(existsSync(home.places.knownHosts)).toBe(false)
     const again = start(home, ['logout'])
     await again.ended
     expect(again.said()).toBe('note: nobody was logged in\n')

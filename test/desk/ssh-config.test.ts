@@ -20,15 +20,17 @@ import {
 } from '../../src/desk/ssh-config.ts'
 import { AppError } from '../../src/errors.ts'
 import { useDirectories } from '../fakes/directory.ts'
+import { execute } from '../tools.ts'
+import { createHome } from './desk.ts'
 
 const createDirectory = useDirectories()
 
-const setUp = (before?: Buffer, mode = 0o644) => {
-  const home = createDirectory()
+const setUp = (before?: Buffer, mode = 0o644, name = '') => {
+  const home = join(createDirectory(), name)
   const file = join(home, '.ssh/config')
   const places = findPlaces({ HOME: home })
   if (before !== undefined) {
-    mkdirSync(join(home, '.ssh'), { mode: 0o700 })
+    mkdirSync(join(home, '.ssh'), { recursive: true, mode: 0o700 })
     writeFileSync(file, before)
     chmodSync(file, mode)
   }
@@ -64,6 +66,25 @@ describe('ssh-config --install', () => {
     expect(uninstall()).toEqual({ file, isChanged: false })
   })
 
+  test('and all of it where it is there twice, or last without a newline', () => {
+    const { file, line, uninstall } = setUp(given)
+    writeFileSync(file, `${line}Host a\n${line.trimEnd()}`)
+    expect(uninstall()).toEqual({ file, isChanged: true })
+    expect(readFileSync(file, 'utf8')).toBe('Host a\n')
+  })
+
+  test('names a place with letters of any alphabet as it is called, and once', async () => {
+    const { file, line, install, uninstall } = setUp(given, 0o600, 'josé-łódź')
+    install()
+    const after = readFileSync(file)
+    expect(after.equals(Buffer.concat([Buffer.from(line), given]))).toBe(true)
+    const { stderr } = await execute('ssh', ['-G', '-v', '-F', file, 'web-1'])
+    expect(stderr).toMatch(/Reading configuration data .*\/postern\/ssh_config/)
+    expect(install()).toEqual({ file, isChanged: false })
+    uninstall()
+    expect(readFileSync(file).equals(given)).toBe(true)
+  })
+
   test('makes the file, 0600 in a directory 0700, where there is none', () => {
     const { home, file, line, install } = setUp()
     install()
@@ -81,6 +102,18 @@ describe('ssh-config --install', () => {
     expect(install()).toEqual({ file: real, isChanged: true })
     expect(lstatSync(file).isSymbolicLink()).toBe(true)
     expect(readFileSync(real).equals(Buffer.concat([Buffer.from(line), given]))).toBe(true)
+  })
+
+  test('is not written where no home directory says where', async () => {
+    const home = createHome()
+    const outcome = await home.here(['ssh-config', '--install'], { HOME: '' })
+    expect(outcome).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'error: There is no home directory to find ~/.ssh/config in.\nhint: set HOME to its absolute path\n',
+    })
+    await home.close()
   })
 
   test('refuses a link to nothing', () => {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseServiceUrl } from '../../client/api.ts'
 import { findBearer } from '../../desk/bearer.ts'
@@ -147,6 +148,7 @@ const findName = async (session: Session): Promise<string> => {
 
 /** On disk, or with the agent alone; a login there was before is gone either way. */
 const keep = async (places: Places, session: Session, isInMemory: boolean): Promise<void> => {
+  forgetService(places)
   if (!isInMemory) {
     saveSession(places, session)
     await askAgent(places, { kind: 'forget' }, agentTimeoutMs)
@@ -157,6 +159,11 @@ const keep = async (places: Places, session: Session, isInMemory: boolean): Prom
   if (!answer.ok) throw toError(answer)
 }
 
+/** What the service of a login before has said: also where no agent runs that would forget it. */
+const forgetService = ({ certificates, knownHosts }: Places): void => {
+  for (const path of [certificates, knownHosts]) rmSync(path, { recursive: true, force: true })
+}
+
 export const logout: Command = {
   name: 'logout',
   summary: 'forget the login, and every key and certificate',
@@ -165,6 +172,7 @@ export const logout: Command = {
     const places = findPlaces(env)
     const wasOnDisk = removeSession(places)
     const answer = await askAgent(places, { kind: 'stop' }, agentTimeoutMs)
+    forgetService(places)
     output.note(wasOnDisk || answer !== undefined ? 'logged out' : 'nobody was logged in')
     return 0
   },

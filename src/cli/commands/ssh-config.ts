@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { findPlaces } from '../../desk/places.ts'
 import {
   formatSshConfig,
@@ -33,6 +34,11 @@ export const sshConfig: Command = {
   async run({ output, env }, _argument, { install, uninstall, hosts }) {
     const places = findPlaces(env)
     const home = env['HOME'] ?? ''
+    if ((install === true || uninstall === true) && !isAbsolute(home)) {
+      throw new AppError('unsafe_place', 'There is no home directory to find ~/.ssh/config in.', {
+        hint: 'set HOME to its absolute path',
+      })
+    }
     if (uninstall === true) {
       const { file, isChanged } = uninstallSshConfig(places, home, (path) =>
         rmSync(path, { force: true }),

@@ -165,6 +165,9 @@ const writeKnownHosts = ({ knownHosts, file }: Held, host: string): string | und
   return path
 }
 
+/** What ends a job. */
+const passed = ['SIGTERM', 'SIGHUP'] as const
+
 /** ssh's exit code, or what a shell would say of the signal that ended it. */
 const runSsh = (
   args: readonly string[],
@@ -175,10 +178,17 @@ const runSsh = (
     const child = spawn('ssh', [...args, ...command], { stdio: 'inherit', env: { ...env } })
     // The terminal sends it to ssh as well, and ssh decides.
     const leave = () => {}
+    // These come to us alone: ssh would go on, and what it runs there.
+    const pass = (signal: NodeJS.Signals) => child.kill(signal)
     process.on('SIGINT', leave)
-    child.once('error', reject)
-    child.once('close', (code, signal) => {
+    for (const signal of passed) process.on(signal, pass)
+    const settle = (report: () => void) => {
       process.off('SIGINT', leave)
-      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))
-    })
+      for (const signal of passed) process.off(signal, pass)
+      report()
+    }
+    child.once('error', (error) => settle(() => reject(error)))
+    child.once('close', (code, signal) =>
+      settle(() => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))),
+    )
   })

@@ -41,9 +41,13 @@ export const createChannel = (deps: {
       end.reject(error)
     })
 
+  const resume = (each: NodeJS.ReadableStream) => {
+    // Whoever has let go of it is told no more.
+    if (!isOver) each.resume()
+  }
   const drained = Promise.all([
-    drain(stream, sinks.stdout, close),
-    drain(stream.stderr, sinks.stderr, close),
+    drain(stream, sinks.stdout, resume, close),
+    drain(stream.stderr, sinks.stderr, resume, close),
   ])
   stream.on('error', (error) => close(connectionCut(error)))
   stream.once('close', (code: unknown, signal: unknown) => {
@@ -100,6 +104,7 @@ const checkSignal = (name: string): string =>
 const drain = (
   stream: NodeJS.ReadableStream,
   sink: Sink,
+  resume: (stream: NodeJS.ReadableStream) => void,
   fail: (error: Error) => void,
 ): Promise<void> =>
   new Promise((resolve) => {
@@ -110,7 +115,7 @@ const drain = (
         const taken = sink(bytes)
         if (taken === undefined) return
         stream.pause()
-        taken.then(() => stream.resume(), failWith)
+        taken.then(() => resume(stream), failWith)
       } catch (error) {
         failWith(error)
       }

@@ -3,6 +3,9 @@ import type { Fetch } from '../../lib/fetch.ts'
 import type { Grantor } from '../session.ts'
 import { type Flow, type LoginCredential, loginFailed } from './index.ts'
 
+/** Nobody waits here: whoever needs the token does, and everybody after them. */
+const renewMs = 10_000
+
 const silence = () => {}
 const silent = { debug: silence, info: silence, warn: silence, error: silence }
 
@@ -61,8 +64,9 @@ export const renewByGithub = async (
   send: Fetch,
 ): Promise<LoginCredential> => {
   const { grantor, refreshToken = '' } = credential
+  const app = createApp(grantor, send, AbortSignal.timeout(renewMs))
   try {
-    const { authentication } = await createApp(grantor, send).refreshToken({ refreshToken })
+    const { authentication } = await app.refreshToken({ refreshToken })
     return toCredential(grantor, authentication as unknown as Authentication)
   } catch (error) {
     throw describe(error)

@@ -39,7 +39,7 @@ export const listProviders = async (url: string, send: Fetch): Promise<readonly 
 }
 
 const readProvider = (value: unknown): readonly Provider[] => {
-  const { kind, issuer, clientId, type, flows, scopes } = value as Partial<Provider>
+  const { kind, issuer, clientId, type, flows, scopes } = (value ?? {}) as Partial<Provider>
   if ((kind !== 'github' && kind !== 'oidc') || !isText(issuer) || !isText(clientId)) return []
   const given = type === 'github-app' || type === 'oauth-app' ? { type } : {}
   return [{ kind, issuer, clientId, ...given, flows: listTexts(flows), scopes: listTexts(scopes) }]
