@@ -34,7 +34,7 @@ export interface Session {
    * and whatever `stdin`, `onStdout` and `onStderr` throw.
    */
   exec(command?: Command, options?: ExecOptions): Promise<ExecResult>
-  /** Writes a file, made anew or emptied first. Codes: `transfer_failed`, and those of `exec`. */
+  /** Writes a file, made anew or emptied first; broken off, it leaves what has arrived. Codes: `transfer_failed`, and those of `exec`. */
   put(path: string | Uint8Array, content: Input, options?: PutOptions): Promise<void>
   /** Reads a file. Codes: `transfer_failed`, and those of `exec`. */
   get(path: string | Uint8Array, options?: GetOptions): Promise<Uint8Array>
