@@ -63,6 +63,8 @@ export const createEnrol = (deps: {
   readonly issuer: string
 }): Enrol => {
   const { log, clock, random, registry, hosts, trustKey, issuer } = deps
+  /** The keys of hosts whose entries are being written, by their names. */
+  const arriving = new Map<string, readonly string[]>()
 
   const findInvitation = (credentials: string): Invitation | undefined => {
     const parts = parseInvitationToken(credentials)
@@ -87,12 +89,13 @@ export const createEnrol = (deps: {
       throw refused(`${about} is for another name`)
     // What the policy pins stays; and with a token for many hosts none takes another's name.
     const listed = hosts.findListed(name)?.hostKeys ?? []
-    const own = invitation.pattern === undefined ? undefined : registry.enrolled.get(name)
-    const pinned = [...listed, ...(own?.hostKeys ?? [])]
+    const own = [registry.enrolled.get(name)?.hostKeys, arriving.get(name)]
+    const pinned = [...listed, ...(invitation.pattern === undefined ? [] : own.flatMap(orNone))]
     if (pinned.length > 0 && !hostKeys.some((key) => pinned.includes(key))) {
       throw refused(`${about}: ${name} is known by other host keys`)
     }
     if (!registry.takeUse(invitation.id)) throw refused(`${about} is spent`)
+    arriving.set(name, hostKeys)
     return { name, invitation }
   }
 
@@ -134,6 +137,8 @@ export const createEnrol = (deps: {
       } catch (error) {
         registry.releaseUse(invitation.id)
         throw error
+      } finally {
+        if (arriving.get(name) === hostKeys) arriving.delete(name)
       }
       return name
     },
@@ -165,6 +170,8 @@ export const createIdentity = (issuer: string, invitation: string): EntryIdentit
   claims: {},
   mfa: false,
 })
+
+const orNone = (keys: readonly string[] = []): readonly string[] => keys
 
 const refused = (detail: string): AppError =>
   new AppError(

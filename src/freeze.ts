@@ -92,9 +92,10 @@ export const openFreeze = async (deps: {
       return queue(async () => {
         const over = frozen
         if (over === undefined) return undefined
+        // Where the append fails, the log may say all the same that it is over.
+        isRecorded = false
         await log.append({ type: 'unfreeze', time: formatTime(clock()), request, identity })
         frozen = undefined
-        isRecorded = false
         return over
       })
     },

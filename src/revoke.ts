@@ -105,6 +105,8 @@ export const openRevoke = async (deps: {
   keeper.settle().catch(() => {})
   /** Refused already, and not yet in the log. */
   const pending = new Set<string>()
+  /** Refused still, though the log may say that it is lifted. */
+  const unsure = new Set<string>()
   let last: Promise<unknown> = Promise.resolve()
 
   const queue = <T>(work: () => Promise<T>): Promise<T> => {
@@ -182,7 +184,7 @@ export const openRevoke = async (deps: {
         const time = formatTime(clock())
         const { earlier, ...reach } = await look(target, time, isDryRun)
         const isRepeated = isBar(target)
-          ? register.findBar(target) !== undefined
+          ? register.findBar(target) !== undefined && !unsure.has(key)
           : reach.certificates === 0
         if (isRepeated) {
           if (earlier === undefined) throw nothingToRevoke(target)
@@ -193,6 +195,7 @@ export const openRevoke = async (deps: {
         const entry: RevokeEntry = { type: 'revoke', time, request, identity, reason, target }
         const revocation = register.add((await log.append(entry)).seq, entry)
         pending.delete(key)
+        unsure.delete(key)
         return { revocation, isRepeated, ...(await keeper.extend(revocation)) }
       })
     },
@@ -207,8 +210,11 @@ export const openRevoke = async (deps: {
         if (!isBarred(target)) throw new AppError('not_found', notBarred[target.kind])
         const time = formatTime(clock())
         const entry: UnrevokeEntry = { type: 'unrevoke', time, request, identity, reason, target }
+        const key = formatTarget(target)
+        unsure.add(key)
         register.lift((await log.append(entry)).seq, entry)
-        pending.delete(formatTarget(target))
+        unsure.delete(key)
+        pending.delete(key)
         keeper.publish()
       })
     },

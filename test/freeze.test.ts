@@ -135,4 +135,14 @@ describe('a log that cannot be written', () => {
     expect(freeze.find()).toMatchObject({ by: 'maya' })
     expect((await reopen()).freeze.find()).toMatchObject({ by: 'maya' })
   })
+
+  test('where the end may be recorded all the same, the next freeze is an entry again', async () => {
+    const { freeze, store, types, reopen } = await open()
+    await freeze.freeze({ ...order('maya'), reason: 'x' })
+    store.breakNext('keep')
+    await expect(freeze.unfreeze(order('sam'))).rejects.toMatchObject(down)
+    await freeze.freeze({ ...order('kim'), reason: 'y' })
+    expect(types()).toEqual(['freeze', 'unfreeze', 'freeze'])
+    expect((await reopen()).freeze.find()).toMatchObject({ by: 'kim' })
+  })
 })

@@ -477,6 +477,18 @@ describe('a log that cannot be written or read', () => {
     expect(refusal(() => service.checkRevoked(identity('u-1'), 'x'))).toEqual(subjectRevoked)
   })
 
+  test('where that end may be recorded all the same, the next revocation is an entry again', async () => {
+    const service = await filled()
+    await service.run(subject('u-1'))
+    service.store.breakNext('keep')
+    await expect(service.lift(subject('u-1'))).rejects.toMatchObject({ code: 'audit_unavailable' })
+    expect(await service.run(subject('u-1'))).toMatchObject({ isRepeated: false })
+    expect(service.types()).toEqual(['revoke', 'unrevoke', 'revoke'])
+    expect(await service.run(subject('u-1'))).toMatchObject({ isRepeated: true })
+    const again = await service.reopen()
+    expect(refusal(() => again.checkRevoked(identity('u-1'), 'x'))).toEqual(subjectRevoked)
+  })
+
   test('leaves no KRL that lacks something: all is read again', async () => {
     const store = createFakeStore()
     let isBroken = false

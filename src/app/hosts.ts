@@ -99,6 +99,7 @@ export const openHosts = async (given: {
           .map(({ publicKey }) => publicKey),
       krl: () => revoke.krl().bytes,
       version: () => Math.max(watch.since(), ring.version(), revoke.krl().version),
+      limit: () => (revoke.krl().pending ?? Number.POSITIVE_INFINITY) - 1,
     },
     hostVersion: registry.version,
     isRemoved: registry.isRemoved,

@@ -13,6 +13,8 @@ export interface TrustSources {
    * one step: whoever sees the one sees the other.
    */
   version(): number
+  /** The highest number a bundle may have now, as something is not in it yet that it will be known by. */
+  limit(): number
 }
 
 /**
@@ -32,7 +34,8 @@ export const createTrust = (deps: {
   readonly floor: number
 }): Trust => {
   const { hosts, key, sources, hostVersion, isRemoved, floor } = deps
-  const versionOf = (name: string) => floor + Math.max(sources.version(), hostVersion(name))
+  const versionOf = (name: string) =>
+    floor + Math.min(Math.max(sources.version(), hostVersion(name)), sources.limit())
   return Object.freeze({
     publicKey: key.publicKey,
     version: (name: string) => (hosts.has(name) || isRemoved(name) ? versionOf(name) : undefined),

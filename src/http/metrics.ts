@@ -107,7 +107,8 @@ export const createMetrics = (withProcess: boolean): Metrics => {
         registers,
         collect() {
           this.reset()
-          const found = Map.groupBy(listStandings(), (standing) => standing)
+          const found = findCounts(listStandings)
+          if (found === undefined) return
           for (const standing of standings) this.set({ standing }, found.get(standing)?.length ?? 0)
         },
       })
@@ -118,6 +119,15 @@ export const createMetrics = (withProcess: boolean): Metrics => {
     format: () => registry.metrics(),
     contentType: registry.contentType,
   })
+}
+
+/** Undefined where nobody can tell now: all other figures are told nevertheless. */
+const findCounts = (listStandings: () => readonly Standing[]) => {
+  try {
+    return Map.groupBy(listStandings(), (standing) => standing)
+  } catch {
+    return undefined
+  }
 }
 
 /** What the figures' own listener serves: `GET /metrics`, and nothing else. */

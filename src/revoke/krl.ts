@@ -28,6 +28,11 @@ export const createCount = () => {
 export interface Krl {
   readonly bytes: Uint8Array
   readonly version: number
+  /**
+   * The number of a revocation's entry while what it reaches is still being read, and not all of it is
+   * named here: whoever gives this a number gives it a lower one.
+   */
+  readonly pending?: number
 }
 
 /** The KRL that hosts are given. */
@@ -61,6 +66,7 @@ export const createKrlKeeper = (deps: {
   let removed = 0
   let serials = createRevokedSerials()
   let published: Krl | undefined
+  let pending: number | undefined
   let loading: Promise<void> | undefined
 
   const collect = async (revocation: Revocation): Promise<Reach> => {
@@ -84,7 +90,7 @@ export const createKrlKeeper = (deps: {
     const generated = newest === '' ? 0 : toSeconds(new Date(newest))
     const keys = [...register.listBarredKeys(), ...gone.map(({ fingerprint }) => fingerprint)]
     const bytes = serials.encode({ version, generated, keys })
-    published = Object.freeze({ bytes, version })
+    published = Object.freeze({ bytes, version, ...(pending === undefined ? {} : { pending }) })
   }
   const load = async (): Promise<void> => {
     serials = createRevokedSerials()
@@ -93,6 +99,7 @@ export const createKrlKeeper = (deps: {
       if (target.kind === 'serial' && serials.knows(target.ca)) serials.add(target)
       else await collect(revocation)
     }
+    pending = undefined
     publish()
   }
   const settle = async (): Promise<void> => {
@@ -105,8 +112,11 @@ export const createKrlKeeper = (deps: {
 
   return Object.freeze({
     async extend(revocation: Revocation) {
+      pending = revocation.seq
+      if (published !== undefined) published = Object.freeze({ ...published, pending })
       try {
         const reach = await collect(revocation)
+        pending = undefined
         publish()
         return reach
       } catch (error) {

@@ -21,6 +21,8 @@ export interface Told {
   readonly caKeys: readonly string[]
   readonly logins: readonly string[]
   readonly revoked: readonly bigint[]
+  /** Public keys that are revoked themselves, `TYPE BASE64` each. */
+  readonly revokedKeys: readonly string[]
 }
 
 /** The enrolment script as `GET /enrol` answers it. */
@@ -45,6 +47,8 @@ export interface TrustService {
   readonly reports: readonly string[]
   /** Every request, as `GET /path status`. */
   readonly requests: readonly string[]
+  /** What a host of this name enrolled with last. */
+  hostKeys(name: string): readonly string[] | undefined
   /** What the proof of an enrolment is certified for, in place of what it asks. */
   spoilProof(principals?: string): void
   close(): Promise<void>
@@ -59,17 +63,18 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
   const reports: string[] = []
   const requests: string[] = []
   const hostKeys = new Map<string, readonly string[]>()
-  let told: Told = { version: 7, caKeys: [caKey], logins: [], revoked: [] }
+  let told: Told = { version: 7, caKeys: [caKey], logins: [], revoked: [], revokedKeys: [] }
   const oldest = told
   let fault: string | undefined
   let proof: string | undefined
 
   const authority = parsePublicKey(caKey).blob
-  const krlOf = ({ version, revoked }: Told) =>
+  const krlOf = ({ version, revoked, revokedKeys }: Told) =>
     encodeKrl({
       version: BigInt(version),
       generated: 1_700_000_000,
       certificates: [{ authority, serials: revoked }],
+      keys: revokedKeys.map((line) => parsePublicKey(line).blob),
     })
   const format = (host: string, now: Told): string =>
     formatBundle({ host, ...now, krl: krlOf(now) })
@@ -186,6 +191,7 @@ export const startTrustService = async (given: { readonly dir: string }): Promis
     certify,
     reports,
     requests,
+    hostKeys: (name: string) => hostKeys.get(name),
     close: server.close,
   })
 }

@@ -164,6 +164,13 @@ describe('what happens to the files', () => {
       },
     ],
     [
+      'the KRL is a link to a directory',
+      () => {
+        rmSync(host.path('revoked.krl'))
+        symlinkSync(mkdtempSync(join(dir, 'folder-')), host.path('revoked.krl'))
+      },
+    ],
+    [
       'a CA key was added',
       () => writeFileSync(host.path('user_ca.pub'), 'ssh-ed25519 AAAA evil\n'),
     ],
@@ -198,12 +205,33 @@ describe('what happens to the files', () => {
     expect(readInstalled()).toEqual(before)
   })
 
-  test('a run at the same time waits for the first, and none is left half done', async () => {
-    service.tell({ revoked: [3n, 9n] })
-    const ends = await Promise.all([apply(), apply(), apply()])
-    expect(ends.map(({ code }) => code)).toEqual([0, 0, 0])
-    expect(ends.filter(({ stdout }) => stdout !== '')).toHaveLength(1)
+  test.each([
+    ['util-linux', '/usr/bin/flock "$@"'],
+    ['BusyBox', '[ "$1" != -w ] || exit 1\nexec /usr/bin/flock "$@"'],
+  ])(
+    'a run at the same time waits for the first, and none is left half done: flock of %s',
+    async (_whose, flock) => {
+      const bin = mkdtempSync(join(dir, 'flock-'))
+      writeFileSync(join(bin, 'flock'), `#!/bin/sh\n${flock}\n`, { mode: 0o755 })
+      const env = { PATH: `${bin}:${host.env['PATH']}` }
+      service.tell({ revoked: [3n, 9n] })
+      const ends = await Promise.all([apply(env), apply(env), apply(env)])
+      expect(ends.map(({ code }) => code)).toEqual([0, 0, 0])
+      expect(ends.filter(({ stdout }) => stdout !== '')).toHaveLength(1)
+    },
+  )
+})
+
+test('a KRL that names the trust key is taken as any other', async () => {
+  const trustKey = host.read('trust.pub').split(' ').slice(2).join(' ').trim()
+  service.tell({ revokedKeys: [trustKey] })
+  expect(await apply()).toEqual({
+    code: 0,
+    stdout: `postern-host: version ${service.told().version} is in force\n`,
+    stderr: '',
   })
+  service.tell({ revokedKeys: [] })
+  expect((await apply()).code).toBe(0)
 })
 
 // ATTACKS 223

@@ -115,6 +115,48 @@ postern: here 'postern-host doctor' says how things stand, and 'postern-host rem
   })
 })
 
+test('a host whose RSA key is too weak to be pinned enrols with its others', async () => {
+  const host = await start()
+  const etc = join(host.root, 'etc/ssh')
+  const rsa = join(etc, 'ssh_host_rsa_key')
+  await execute('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', rsa])
+  const config = join(etc, 'sshd_config')
+  const text = readFileSync(config, 'utf8')
+  writeFileSync(config, `HostKey ${rsa}\n${text}`)
+  expect(await host.enrol()).toMatchObject({ code: 0, stderr: '' })
+  expect(service.hostKeys(name)).toEqual([
+    readFileSync(join(etc, 'ssh_host_ed25519_key.pub'), 'utf8').trim().split(' ', 2).join(' '),
+  ])
+  // Where it has no other it is told so while the token is good still.
+  const { length } = service.requests
+  writeFileSync(config, `HostKey ${rsa}\n${text.replace(/^HostKey .*$/gm, '')}`)
+  expect(await host.enrol()).toMatchObject({
+    code: 1,
+    stderr:
+      'postern: stopped: this host has no key that can be pinned, the token is not spent: ssh-keygen -A makes it some\n',
+  })
+  expect(service.requests.slice(length)).not.toContainEqual(expect.stringContaining('POST'))
+})
+
+test('a host stays as it is where sshd does not say whether it still needs the files', async () => {
+  const host = await start()
+  const config = join(host.root, 'etc/ssh/sshd_config')
+  const text = readFileSync(config, 'utf8')
+  expect((await host.enrol()).code).toBe(0)
+  // The lines were merged by hand, and sshd runs by them; then somebody breaks the file.
+  writeFileSync(config, `${readFileSync(dropIn(host), 'utf8')}${text}`)
+  rmSync(dropIn(host))
+  expect((await host.run(['reload'])).code).toBe(0)
+  expect(await host.isOpenToAdmin()).toBe(true)
+  writeFileSync(config, `Prot 2\n${readFileSync(config, 'utf8')}`)
+  const { code, stderr } = await host.run(['remove'])
+  expect(await host.isOpenToAdmin()).toBe(true)
+  expect(code).toBe(1)
+  expect(stderr).toBe(
+    `postern-host: sshd does not say what it holds to: mend its configuration, then run this again; until then ${host.path('').replace(/\/$/, '')} has to stay\n`,
+  )
+})
+
 describe('an enrolment that does not come to its end', () => {
   /** What must hold afterwards, whatever went wrong. */
   const expectUntouched = async (host: Host) => {
@@ -141,6 +183,31 @@ describe('an enrolment that does not come to its end', () => {
       [1, "postern: stopped: that is no token of 'postern host invite': run sh -s -- TOKEN\n"],
       [1, `postern: stopped: ${service.url}/v1/hosts/enrol: This token was used or has ended.\n`],
     ])
+    expect(listTree(host)).toEqual(before)
+  })
+
+  test('with a wget that takes no token from a file has touched nothing', async () => {
+    const host = await start()
+    const before = listTree(host)
+    const bin = join(dir, 'busybox')
+    mkdirSync(bin)
+    for (const file of readdirSync('/usr/bin').filter((entry) => !/^(curl|wget)$/.test(entry))) {
+      symlinkSync(join('/usr/bin', file), join(bin, file))
+    }
+    // As that of BusyBox, which knows neither --version nor WGETRC.
+    writeFileSync(
+      join(bin, 'wget'),
+      '#!/bin/sh\n[ "$1" != --version ] || exit 1\nexec env -u WGETRC /usr/bin/wget "$@"\n',
+      { mode: 0o755 },
+    )
+    const { length } = service.requests
+    expect(await host.enrol({ env: { PATH: `${host.root}/bin:${bin}` } })).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        "postern: stopped: it needs OpenSSH's server and client, 8.2 or newer, and curl or GNU wget\n",
+    })
+    expect(service.requests).toHaveLength(length)
     expect(listTree(host)).toEqual(before)
   })
 

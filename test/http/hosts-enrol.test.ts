@@ -244,6 +244,13 @@ describe('enrolling (ATTACKS 233)', () => {
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 401])
   })
 
+  test('of two who come at once under one name with keys of their own, one enrols', async () => {
+    const { token } = await invite({ pattern: 'pair-*.example.com', uses: 3, logins: ['deploy'] })
+    const body = { name: 'pair-1.example.com' }
+    const answers = await Promise.all([enrol(token, body), enrol(token, body)])
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 401])
+  })
+
   test('with keys other than those that are pinned is refused', async () => {
     const own = createPublicKeyLine()
     const { token } = await invite({ name: 'db-1' })

@@ -198,6 +198,25 @@ describe('the list (ATTACKS 223)', () => {
     ])
   })
 
+  test('is no figure while the clock is in doubt, and every other figure is told', async () => {
+    let at = now
+    const doubted = await startTestApp({
+      config: { metrics: { listen: { kind: 'tcp', host: '127.0.0.1', port: 0 } } },
+      overrides: { clock: () => at, monotonic: () => 0 },
+    })
+    try {
+      const { metricsUrl } = await doubted.app.listen()
+      at = new Date(at.getTime() + 3_600_000)
+      const answer = await fetch(`${metricsUrl}/metrics`)
+      const text = await answer.text()
+      expect(answer.status).toBe(200)
+      expect(text).toContain('postern_http_requests_total')
+      expect(text).not.toContain('postern_hosts{')
+    } finally {
+      await doubted.close()
+    }
+  })
+
   const wantedVersion = async () => {
     const { wantedVersion } = await read(`/v1/hosts/${web}`)
     return { version: String(wantedVersion) }

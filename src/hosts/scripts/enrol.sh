@@ -99,8 +99,8 @@ main() {
   printf '%s\n' "$token" | grep -Eqx '[A-Za-z0-9_-]{43}\.AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}' ||
     die "that is no token of 'postern host invite': run sh -s -- TOKEN"
   printf '%s\n' "$name" | grep -Eqx '[a-z0-9.-]{1,253}' || die "'$name' is no host name: write it in lower case"
-  { command -v "$sshd" && command -v ssh && { command -v curl || command -v wget; }; } >/dev/null ||
-    die "it needs OpenSSH's server and client, 8.2 or newer, and curl or wget"
+  { command -v "$sshd" && command -v ssh && { command -v curl || wget --version; }; } >/dev/null 2>&1 ||
+    die "it needs OpenSSH's server and client, 8.2 or newer, and curl or GNU wget"
   settings root >/dev/null || die 'sshd takes its configuration only with that mended, or is older than OpenSSH 8.2'
   ours='^(trustedusercakeys|authorizedprincipals(file|command)|revokedkeys) '
   other=$(settings root | grep -E "$ours" | grep -Ev " (none|$dir/.*)\$")
@@ -112,14 +112,14 @@ main() {
 
   # 2. The key that the token carries is trusted from here on; the script that stays must be signed by it.
   printf 'postern namespaces="postern-trust@v1,postern-script@v1" ssh-ed25519 %s\n' "${token#*.}" >"$work/trust.pub"
-  fetch "$work/postern-host" /enrol/postern-host
-  fetch "$work/postern-host.sig" /enrol/postern-host.sig
+  for file in postern-host postern-host.sig; do fetch "$work/$file" "/enrol/$file"; done
   ssh-keygen -Y verify -f "$work/trust.pub" -I postern -n postern-script@v1 -s "$work/postern-host.sig" \
     <"$work/postern-host" >/dev/null || die "$url/enrol/postern-host is not signed by the key in the token"
 
-  # 3. Enrol: our host keys against the bundle of what to trust.
-  keys=$(for key in $(settings root | sed -n 's/^hostkey //p'); do [ ! -f "$key.pub" ] || cat "$key.pub"; done |
-    cut -d' ' -f1,2 | sed 's/.*/"&"/' | paste -sd, -)
+  # 3. Enrol: our host keys, but none too weak to be pinned, against the bundle of what to trust.
+  keys=$(for key in $(settings root | sed -n 's/^hostkey //p'); do ssh-keygen -l -f "$key.pub" 2>/dev/null |
+    grep -Evq '^[12]?[0-9]{3} .*[(][RD]SA[)]$' && cut -d' ' -f1,2 "$key.pub"; done | sed 's/.*/"&"/' | paste -sd, -)
+  [ -n "$keys" ] || die "this host has no key that can be pinned, the token is not spent: ssh-keygen -A makes it some"
   fetch "$work/bundle" /v1/hosts/enrol "{${2:+\"name\":\"$name\",}\"hostKeys\":[$keys],\"port\":${listen##*:}}"
   name=$(sed -n 's/^host \([a-z0-9.-]\{1,253\}\)$/\1/p' "$work/bundle" | head -n 1)
 

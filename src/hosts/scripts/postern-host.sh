@@ -50,7 +50,12 @@ begin() {
     die "this host is not enrolled: run the enrolment script with a token of 'postern host invite'"
   if command -v flock >/dev/null; then
     exec 9<"$dir"
-    flock -w 90 9 || die 'another postern-host has been at work for 90 seconds: look at it with ps'
+    # That of BusyBox cannot wait for a while only.
+    tries=0
+    until flock -n 9; do
+      [ "$((tries += 1))" -le 90 ] || die 'another postern-host has been at work for 90 seconds: look at it with ps'
+      sleep 1
+    done
   fi
   rm -rf "$work" && mkdir -m 700 "$work" || die "$dir cannot be written: is the disk full or read-only?"
   trap 'rm -rf "$work"' EXIT
@@ -123,18 +128,19 @@ krl [1-9][0-9]{0,8} [A-Za-z0-9+/]+=?=?|end" "$body"; then return 1; fi
 }
 
 # Whether sshd can read this KRL: a header at least (44 bytes; fewer would revoke nothing, quietly), the
-# magic "SSHKRL\n\0", and all of it parsed by OpenSSH, which is asked about the trust key.
+# magic "SSHKRL\n\0", and all of it parsed by OpenSSH, which is asked about the trust key, revoked or not.
 check_krl() {
   sed 's/^[^ ]* [^ ]* //' "$dir/trust.pub" >"$work/probe.pub" &&
     [ -f "$1" ] && [ "$(wc -c <"$1")" -ge 44 ] &&
     [ "$(od -An -tx1 -N8 "$1" | tr -d ' \n')" = 5353484b524c0a00 ] &&
-    ssh-keygen -Q -f "$1" "$work/probe.pub" >"$work/said" 2>&1
+    { ssh-keygen -Q -f "$1" "$work/probe.pub" >"$work/said" 2>&1 || grep -q ': REVOKED$' "$work/said"; }
 }
 
 # put FILE TARGET: in its place whole or not at all, whatever happens meanwhile.
 put() {
   [ ! -L "$2" ] && cmp -s "$1" "$2" && return 0
-  [ ! -d "$2" ] || [ -L "$2" ] || rmdir "$2" || return 1
+  # What follows is no rename where a directory is in the way, or a link to one.
+  if [ -d "$2" ] && [ -L "$2" ]; then rm -f "$2"; elif [ -d "$2" ]; then rmdir "$2"; fi || return 1
   chmod 644 "$1" && sync "$1" && mv -f "$1" "$2" && sync "$(dirname "$2")"
 }
 
@@ -325,7 +331,10 @@ remove() {
     reload || die "sshd was not reloaded: reload it, then run this again; until then $dir has to stay"
     sleep 1
   fi
-  if "$sshd" -T ${root:+-f "$etc/sshd_config"} -C user=root,host=localhost,addr=192.0.2.1 2>/dev/null | grep -Fq " $dir/"; then
+  held=
+  [ -z "$sshd" ] || held=$("$sshd" -T ${root:+-f "$etc/sshd_config"} -C user=root,host=localhost,addr=192.0.2.1 2>/dev/null) ||
+    die "sshd does not say what it holds to: mend its configuration, then run this again; until then $dir has to stay"
+  if printf '%s\n' "$held" | grep -Fq " $dir/"; then
     die "sshd still names files in $dir: take those lines out of its configuration, then run this again"
   fi
   rm -rf "$dir" "$root/usr/local/sbin/postern-host"

@@ -6,6 +6,7 @@ import { parseCidr } from '../../lib/address.ts'
 import { parseDuration } from '../../lib/duration.ts'
 import { isHostName, isLogin } from '../../lib/names.ts'
 import { findHostPatternFault } from '../../policy/index.ts'
+import type { Revoke } from '../../revoke.ts'
 import { checkShape, type MemberErrors, readJson } from '../body.ts'
 import { answer, answerJson } from '../errors.ts'
 import type { EnrolmentRoute, RoleRoute } from './index.ts'
@@ -186,6 +187,7 @@ const enrolMistakes = {
 export const createEnrolRoute = (deps: {
   readonly enrol: Enrol
   readonly trust: Trust
+  readonly revoke: Pick<Revoke, 'settle'>
 }): EnrolmentRoute => ({
   method: 'post',
   path: '/v1/hosts/enrol',
@@ -221,6 +223,8 @@ export const createEnrolRoute = (deps: {
       if (fault === undefined) continue
       throw new AppError('invalid_public_key', `One of the hostKeys ${fault}.`)
     }
+    // Just after a start there is no bundle yet, and a token is not spent for nothing.
+    await deps.revoke.settle()
     const { id, address } = c.get('facts')
     const host = await deps.enrol.enrol({
       credentials,
