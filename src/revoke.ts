@@ -31,6 +31,11 @@ export interface RevokeOrder {
   readonly checkAdmin: () => Promise<void>
 }
 
+interface Holder {
+  readonly issuer: string
+  readonly subject: string
+}
+
 export type UnrevokeOrder = Pick<RevokeOrder, 'identity' | 'request' | 'reason'> & {
   readonly target: BarTarget
 }
@@ -44,11 +49,10 @@ export interface Revoked extends Reach {
 }
 
 export interface Revoke {
+  /** Whether a person is revoked: they get no certificate, and have no role. */
+  isRevoked(holder: Holder): boolean
   /** @throws AppError `subject_revoked`, `key_revoked` where no certificate may be issued any more. */
-  checkRevoked(
-    holder: { readonly issuer: string; readonly subject: string },
-    fingerprint: string,
-  ): void
+  checkRevoked(holder: Holder, fingerprint: string): void
   /** How a certificate was revoked first, also after it has ended; undefined where it was not. */
   findRevoked(
     certificate: IssuedCertificate,
@@ -150,9 +154,12 @@ export const openRevoke = async (deps: {
     return { ...count.read(), earlier }
   }
 
+  const isRevoked = ({ issuer, subject }: Holder) => isBarred({ kind: 'subject', issuer, subject })
+
   return Object.freeze({
-    checkRevoked({ issuer, subject }, fingerprint) {
-      if (isBarred({ kind: 'subject', issuer, subject })) throw subjectRevoked()
+    isRevoked,
+    checkRevoked(holder, fingerprint) {
+      if (isRevoked(holder)) throw subjectRevoked()
       if (isBarred({ kind: 'key', fingerprint })) {
         throw new AppError(
           'key_revoked',
@@ -202,9 +209,7 @@ export const openRevoke = async (deps: {
 
     async unrevoke({ identity, request, reason, target }) {
       // Else whoever holds a stolen token of an administrator would lift what was meant to stop them.
-      if (isBarred({ kind: 'subject', issuer: identity.issuer, subject: identity.subject })) {
-        throw subjectRevoked()
-      }
+      if (isRevoked(identity)) throw subjectRevoked()
       await queue(async () => {
         await keeper.settle()
         if (!isBarred(target)) throw new AppError('not_found', notBarred[target.kind])
@@ -231,7 +236,7 @@ const notBarred = {
   subject: 'This person is not revoked: postern revocations shows who is.',
 } as const satisfies Record<BarTarget['kind'], string>
 
-const subjectRevoked = () =>
+export const subjectRevoked = () =>
   new AppError(
     'subject_revoked',
     'Everything you hold is revoked: ask an administrator to lift that with "postern unrevoke".',

@@ -141,7 +141,7 @@ export const createHttp = (deps: HttpDeps): Http => {
   const identityLimit = createLimit(deps.limits.perIdentity, monotonic)
   const authenticate = createAuthenticate(deps)
   const authenticateAsker = createAuthenticate({ ...deps, pool: deps.askers })
-  const findRoles = createFindRoles(deps.currentPolicy)
+  const findRoles = createFindRoles(deps)
   const checkRole = createCheckRole({ ...deps, findRoles })
 
   const app = new OpenAPIHono<HttpEnv>({

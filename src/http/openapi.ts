@@ -37,7 +37,7 @@ const enrolmentFailures: readonly Code[] = [
   'audit_unavailable',
   'clock_untrusted',
 ]
-const roleFailures: readonly Code[] = ['role_required', 'insufficient_scope']
+const roleFailures: readonly Code[] = ['role_required', 'subject_revoked', 'insufficient_scope']
 
 const formatFailures = (failures: readonly Code[]) => {
   const byStatus = Map.groupBy(new Set(failures), statusOf)

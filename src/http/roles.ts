@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import { type Caller, formatIdentity, formatLookUp } from '../identity/index.ts'
 import { type Clock, formatTime } from '../lib/clock.ts'
 import type { Policy, Role } from '../policy/index.ts'
+import { type Revoke, subjectRevoked } from '../revoke.ts'
 import type { HttpContext } from './context.ts'
 import { toAppError } from './errors.ts'
 
@@ -12,11 +13,15 @@ export type FindRoles = (caller: Caller) => Promise<{
   readonly lookUps: readonly EntryLookUp[]
 }>
 
-/** Codes: those of `findMemberships`. */
+/** A revoked person has none. Codes: those of `findMemberships`. */
 export const createFindRoles =
-  (currentPolicy: () => Policy): FindRoles =>
+  (deps: {
+    readonly currentPolicy: () => Policy
+    readonly revoke: Pick<Revoke, 'isRevoked'>
+  }): FindRoles =>
   async (caller) => {
-    const policy = currentPolicy()
+    if (deps.revoke.isRevoked(caller.identity)) return { roles: new Set(), lookUps: [] }
+    const policy = deps.currentPolicy()
     const questions = policy.listRoleQuestions(caller.identity)
     const memberships = await caller.findMemberships(questions)
     return {
@@ -29,18 +34,21 @@ export const createFindRoles =
 export type CheckRole = (c: HttpContext, caller: Caller, role: Role) => Promise<void>
 
 /**
- * An admin may do all that an auditor may. Codes: `role_required`, or those of `findMemberships`:
- * either is an entry before the caller hears of it.
+ * An admin may do all that an auditor may. Codes: `role_required`, `subject_revoked`, or those of
+ * `findMemberships`: each is an entry before the caller hears of it.
  */
 export const createCheckRole = (deps: {
   readonly findRoles: FindRoles
+  readonly revoke: Pick<Revoke, 'isRevoked'>
   readonly log: Log
   readonly clock: Clock
 }): CheckRole => {
-  const { findRoles, log, clock } = deps
+  const { findRoles, revoke, log, clock } = deps
   return async (c, caller, role) => {
     let lookUps: readonly EntryLookUp[] = []
     try {
+      // Else whoever has stolen a token of an administrator would go on, or lift what was meant to stop them.
+      if (revoke.isRevoked(caller.identity)) throw subjectRevoked()
       const found = await findRoles(caller)
       lookUps = found.lookUps
       if (found.roles.has(role) || found.roles.has('admin')) return

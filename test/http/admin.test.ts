@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Signer } from '../../src/ca/signer.ts'
 import { createMemorySigner } from '../../src/ca/signers/memory.ts'
-import { readProblem, startTestApp, type TestApp } from '../app.ts'
+import { createPublicKeyLine, readProblem, startTestApp, type TestApp } from '../app.ts'
 import { createFakeStore } from '../fakes/audit-store.ts'
 import { useDirectories } from '../fakes/directory.ts'
 import { findSocket, formatRolePolicy, sendLocal } from './admin.ts'
@@ -42,6 +42,49 @@ const needs = (role: string) => ({
   detail: `This needs the role ${role}: ask an administrator to name you under roles in the policy.`,
 })
 const stolen = { reason: 'a laptop was stolen' }
+
+test('a person who is revoked has no role, whatever the policy says', async () => {
+  const service = await start()
+  try {
+    const subject = { issuer: service.issuer.issuer, subject: 'u-1001' }
+    const zoe = { groups: ['platform'], sub: 'u-9', preferred_username: 'zoe' }
+    const headers = { authorization: `Bearer ${await service.issuer.mint(zoe)}` }
+    const ask = { host: 'web-1.example.com', login: 'deploy', publicKey: createPublicKeyLine() }
+    const body = JSON.stringify(ask)
+    const json = { ...headers, 'content-type': 'application/json' }
+    const path = '/v1/certificates'
+    expect((await service.request(path, { method: 'POST', headers: json, body })).status).toBe(201)
+    expect((await service.ask('maya')).status).toBe(201)
+    expect((await send(service, 'maya', 'GET /v1/policy')).status).toBe(200)
+    await send(service, 'maya', 'POST /v1/revocations', { subject, reason: 'a token was stolen' })
+    for (const [line, body] of [
+      ['GET /v1/policy', undefined],
+      ['GET /v1/audit', undefined],
+      ['POST /v1/freeze', stolen],
+      ['DELETE /v1/freeze', undefined],
+      ['POST /v1/revocations', { subject: { ...subject, subject: 'u-1003' }, ...stolen }],
+      ['DELETE /v1/revocations', { subject, ...stolen }],
+      ['POST /v1/hosts/invitations', { name: 'web-1.example.com', logins: ['deploy'] }],
+      ['GET /v1/certificates?subject=u-1002', undefined],
+    ] as const) {
+      expect(await readProblem(await send(service, 'maya', line, body)), line).toEqual({
+        status: 403,
+        code: 'subject_revoked',
+        detail:
+          'Everything you hold is revoked: ask an administrator to lift that with "postern unrevoke".',
+      })
+      expect((await service.rows()).at(-1)?.entry).toMatchObject({
+        type: 'deny',
+        code: 'subject_revoked',
+        identity: { subject: 'u-1001' },
+      })
+    }
+    const own = await send(service, 'maya', 'GET /v1/certificates')
+    expect(await own.json()).toMatchObject({ certificates: [{ subject: 'u-1001' }] })
+  } finally {
+    await service.close()
+  }
+})
 
 describe('a route with a role', () => {
   let service: TestApp

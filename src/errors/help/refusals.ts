@@ -59,8 +59,9 @@ export const ofRefusals = {
   },
   subject_revoked: {
     happened:
-      'You have been revoked: all certificates you held, and every new one, whatever key you ask with.',
-    remedy: 'Ask why. `postern unrevoke --subject` lets you have new certificates again.',
+      'You have been revoked: all certificates you held, every new one, whatever key you ask with, and your roles.',
+    remedy:
+      'Ask why. `postern unrevoke --subject` lets you have new certificates, and your roles, again.',
     who: admin,
   },
   host_unknown: {

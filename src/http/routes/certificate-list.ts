@@ -145,7 +145,7 @@ export const createCertificateListRoute = (deps: {
         },
       },
     ],
-    failures: ['role_required', 'insufficient_scope'],
+    failures: ['role_required', 'subject_revoked', 'insufficient_scope'],
     async handle(c, caller) {
       const asked = readQuery<keyof typeof query>(c, forms)
       const { limit, cursor, status, ...filter } = asked

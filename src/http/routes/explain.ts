@@ -206,6 +206,7 @@ export const createExplainRoute = (deps: {
       'invalid_login',
       'invalid_ttl',
       'role_required',
+      'subject_revoked',
       'insufficient_scope',
     ],
     async handle(c, caller) {

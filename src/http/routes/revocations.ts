@@ -142,13 +142,7 @@ export const createUnrevokeRoute = ({ unrevoke }: Revoke): RoleRoute => ({
       example: { refusesNew: false },
     },
   ],
-  failures: [
-    'body_too_large',
-    'unsupported_media_type',
-    'invalid_public_key',
-    'not_found',
-    'subject_revoked',
-  ],
+  failures: ['body_too_large', 'unsupported_media_type', 'invalid_public_key', 'not_found'],
   async handle(c, { identity }) {
     const lift = await readLift(c)
     await unrevoke({ ...lift, request: requestOf(c), identity })
