@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { listConflicts, listDoubts } from './config/checks.ts'
@@ -144,7 +144,8 @@ export interface Config {
 /**
  * Reads the configuration: `file`, else `$POSTERN_CONFIG`, else `postern.yaml` in `cwd`; then the
  * `POSTERN_*` variables over it. Warnings are sentences for the admin. Code: `invalid_config`, whose
- * message names everything that is wrong at once, a line each, as `file:line:column: …`.
+ * message names everything that is wrong at once, a line each, as `file:line:column: …`; also where
+ * anybody may write to the file.
  */
 export const loadConfig = async (given: {
   readonly file?: string | undefined
@@ -174,14 +175,26 @@ type Env = Readonly<Record<string, string | undefined>>
 const refuse = (lines: readonly string[]): AppError =>
   new AppError('invalid_config', lines.join('\n'))
 
-const readConfigFile = async (name: string, file: string): Promise<Uint8Array> => {
+/** Opened first and then looked at, so that nothing can be swapped in between. */
+const readConfigFile = async (name: string, path: string): Promise<Uint8Array> => {
+  let file: FileHandle | undefined
   try {
-    return await readFile(file)
+    file = await open(path)
+    const found = await file.stat()
+    if (found.isFile() && (found.mode & 0o002) !== 0) {
+      throw new AppError('invalid_config', `Anyone on this machine may write to ${name}.`, {
+        hint: `whoever can may name identity providers and policies of their own: chmod o-w ${name}`,
+      })
+    }
+    return await file.readFile()
   } catch (cause) {
+    if (cause instanceof AppError) throw cause
     throw new AppError('invalid_config', `The configuration ${name} cannot be read.`, {
       hint: 'name it with --config FILE, or make one: postern init',
       cause,
     })
+  } finally {
+    await file?.close()
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { variables } from '../src/config/variables.ts'
@@ -182,6 +182,19 @@ describe('where it is', () => {
       message: 'The configuration postern.yaml cannot be read.',
       hint: 'name it with --config FILE, or make one: postern init',
     })
+  })
+
+  // ATTACKS 156: it names who says who somebody is, and where the policy is.
+  test('what anybody may write is refused', async () => {
+    const dir = write(key)
+    chmodSync(join(dir, 'postern.yaml'), 0o646)
+    await expect(loadConfig({ env: {}, cwd: dir })).rejects.toMatchObject({
+      code: 'invalid_config',
+      message: 'Anyone on this machine may write to postern.yaml.',
+      hint: 'whoever can may name identity providers and policies of their own: chmod o-w postern.yaml',
+    })
+    chmodSync(join(dir, 'postern.yaml'), 0o664)
+    expect((await loadConfig({ env: {}, cwd: dir })).warnings).toEqual([])
   })
 })
 

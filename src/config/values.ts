@@ -113,11 +113,13 @@ const checkUrl = (text: string): URL | Refusal => {
   return url
 }
 
-/** An API's base URL, without a slash at its end. */
+/** An API's base URL, without a slash at its end. One server has one spelling, or it would be two. */
 export const parseApiUrl = (text: string): string | Refusal => {
   const url = checkUrl(text)
   if (isRefusal(url)) return url
-  return text.endsWith('/') ? refuse('must not end with a slash') : text
+  if (text.endsWith('/')) return refuse('must not end with a slash')
+  const plain = url.href.replace(/\/$/, '')
+  return text === plain ? text : refuse(`must be written as ${plain}`)
 }
 
 /** Our own origin. A slash at its end is dropped; a path would be silently lost, so it is refused. */

@@ -1,4 +1,4 @@
-import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 /** One block of addresses, as `10.2.0.0/16` or `2001:db8::/32`; a bare address is a block of one. */
 export interface Cidr {
@@ -62,11 +62,17 @@ export const parseAddress = (text: string): string | undefined => {
   return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.')
 }
 
-/** A function that says whether an address (as `parseAddress` gives it) lies in one of the blocks. */
+/** A function that says whether an address lies in one of the blocks: an IPv4 address, mapped or not, in those of IPv4 alone. */
 export const createAddressMatcher = (blocks: readonly Cidr[]): ((address: string) => boolean) => {
-  const list = new BlockList()
-  for (const { address, prefix, family } of blocks) list.addSubnet(address, prefix, family)
-  return (address) => isIP(address) !== 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+  // One list of both would find every IPv4 address in `::/64`, where they are mapped to.
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
+  for (const { address, prefix, family } of blocks) lists[family].addSubnet(address, prefix, family)
+  return (text) => {
+    const address = parseAddress(text)
+    if (address === undefined) return false
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
+    return lists[family].check(address, family)
+  }
 }
 
 /** Whether every address of some blocks lies in one of the others. */

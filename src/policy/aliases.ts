@@ -30,18 +30,26 @@ export const createAliasFindings = ({ hosts, hostGroups }: Pick<Names, 'hosts' |
     )
   }
 
+  /** The patterns of an entry, or of the group that it names. */
+  const listPatterns = (entry: HostShape): readonly string[] => {
+    if (typeof entry === 'string') return isPattern(entry) ? [entry] : []
+    return 'label' in entry ? [] : (hostGroups.get(entry.hostGroup) ?? []).flatMap(listPatterns)
+  }
+
   return (under: Path, entries: readonly HostShape[], isDeny: boolean): readonly Finding[] => {
     if (byAlias.size === 0) return []
     return entries.flatMap((entry, at) => {
-      if (typeof entry !== 'string') return []
       const path = [...under, at]
-      const host = byAlias.get(entry)
+      const host = typeof entry === 'string' ? byAlias.get(entry) : undefined
       if (host !== undefined) {
         const message = `is an alias of ${host.name}, and an ask for it is taken for one for that; write the name`
         return [{ path, message }]
       }
-      const [alias, missed] = isDeny && isPattern(entry) ? (findMissed(entry, entries) ?? []) : []
-      if (alias === undefined || missed === undefined) return []
+      // What a group may hold for a rule that allows, it may not for one that denies.
+      const patterns = isDeny ? listPatterns(entry) : []
+      const found = patterns.map((one) => findMissed(one, entries)).find((one) => one !== undefined)
+      if (found === undefined) return []
+      const [alias, missed] = found
       const message = `matches ${alias}, an ask for which is taken for one for ${missed.name}, and not that; name that host as well`
       return [{ path, message }]
     })

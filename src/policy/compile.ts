@@ -170,7 +170,10 @@ const createSelectors = (
     typeof login === 'string' ? login : `the claim ${login.claim}`,
   )
   return [
-    createNamed('who', shape.who, who, definitions),
+    {
+      ...createNamed('who', shape.who, who, definitions),
+      ...('deny' in shape ? { isMet: ({ mayBeNamed }) => mayBeNamed(who) } : {}),
+    },
     {
       key: 'hosts',
       isMet: ({ ask }) => isHost(ask.host),

@@ -1,4 +1,5 @@
 import { formatDuration } from '../lib/duration.ts'
+import { isLogin } from '../lib/names.ts'
 import { explainUnknown } from '../lib/shape.ts'
 import type { Path } from '../lib/yaml.ts'
 import type { KnownHost } from './index.ts'
@@ -160,7 +161,7 @@ const listClaimFindings = (
 
 /** What is allowed to stand, but may not mean what its author thinks. */
 export const listCautions = (shape: RuleShape, known: Names): readonly Finding[] => [
-  ...('principals' in shape ? listFleetWide(shape) : []),
+  ...('principals' in shape ? [...listFleetWide(shape), ...listOtherLogins(shape)] : []),
   ...listStars(['who'], shape.who),
   ...listUnmetLabels(['hosts'], shape.hosts, known.hosts),
   ...('except' in shape ? listStars(['except'], shape.except ?? []) : []),
@@ -177,6 +178,15 @@ const listFleetWide = ({ name, principals = [] }: AllowShape): readonly Finding[
         ]
       : [],
   )
+
+/** `root@{host}` of a rule for deploy opens root, and neither a rule that denies root nor who-can knows. */
+const listOtherLogins = ({ name, logins, principals = [] }: AllowShape): readonly Finding[] =>
+  principals.flatMap((template, at) => {
+    const login = /^([^{}]*)@\{host\}$/.exec(template)?.[1] ?? ''
+    if (!isLogin(login) || logins.every((one) => one === login)) return []
+    const message = `a certificate by ${name} opens ${login} on the host whatever login was asked for, past every rule that denies ${login} ("${template}"); write {login}`
+    return [{ path: ['principals', at], message }]
+  })
 
 /** Where there is a `*` in what is compared whole: a pattern elsewhere, plain text here. */
 export const listStars = (under: Path, entries: readonly WhoShape[]): readonly Finding[] =>

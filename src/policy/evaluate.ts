@@ -39,13 +39,14 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
         }
       }
       const facts = createFacts(question)
-      const { moment, isNamed } = facts
+      const { moment, isNamed, mayBeNamed } = facts
 
       for (const rule of findDenies(ask.host)) {
         if (!isSelected(rule, ask, identity, moment)) continue
-        if (!isNamed(rule.who) || isNamed(rule.except)) continue
+        if (!mayBeNamed(rule.who) || isNamed(rule.except)) continue
         const { ref, sentence } = rule
-        const detail = `${place(rule)} denies it; this person is ${formatWho(identity)}`
+        const why = isNamed(rule.who) ? '' : ', for the token does not tell the groups'
+        const detail = `${place(rule)} denies it${why}; this person is ${formatWho(identity)}`
         return { kind: 'deny', code: 'policy_denied', rule: ref, reason: sentence, detail }
       }
 
@@ -102,11 +103,13 @@ export const createEvaluator = (rules: readonly Rule[]): Evaluator => {
   }
 }
 
-const createFacts = (question: Question): Facts => ({
-  ...question,
-  moment: createMoment(question.at),
-  isNamed: createNaming(question.identity, question.memberships),
-})
+const createFacts = (question: Question): Facts => {
+  const { identity, memberships, at } = question
+  const isNamed = createNaming(identity, memberships)
+  const mayBeNamed =
+    identity.groupsProblem === undefined ? isNamed : createNaming(identity, memberships, true)
+  return { ...question, moment: createMoment(at), isNamed, mayBeNamed }
+}
 
 const look = (clause: Clause, part: Condition['part'], facts: Facts): Condition => ({
   key: clause.key,

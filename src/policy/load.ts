@@ -1,5 +1,5 @@
-import type { Dirent, Stats } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { constants, type Dirent, type Stats } from 'node:fs'
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Problem } from '../lib/yaml.ts'
 import { type PolicyOptions, type PolicyResult, parsePolicy } from './parse.ts'
@@ -82,20 +82,28 @@ export const parseNamed = async (
   return { ok: false, problems: sortProblems([...problems, ...(result.ok ? [] : result.problems)]) }
 }
 
-/** The bytes, or what is wrong. Links are followed: a mounted directory is often made of them. */
+/**
+ * The bytes, or what is wrong. Links are followed: a mounted directory is often made of them. Opened
+ * first and then looked at, so that nothing can be swapped in between.
+ */
 const readPolicyFile = async (
   path: string,
   findFault: (found: Stats) => string | undefined,
 ): Promise<Uint8Array | string> => {
+  let file: FileHandle | undefined
   try {
-    const found = await stat(path)
+    // Without O_NONBLOCK, opening a pipe nobody writes to would wait for ever.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const found = await file.stat()
     if (!found.isFile()) return 'is not a file; move it away'
     if (found.size > maxFileBytes) return 'the file is larger than 1 MiB; split it'
     const fault = findFault(found)
     if (fault !== undefined) return fault
-    return await readFile(path)
+    return await file.readFile()
   } catch (cause) {
     return `can't be read (${codeOf(cause)})`
+  } finally {
+    await file?.close()
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Identity, MembershipQuestion, Memberships } from '../identity/index.ts'
+import { isLogin } from '../lib/names.ts'
 import { hide } from './explain-caller.ts'
 import type { Policy } from './index.ts'
 import { createNaming, createNeeding, dropDoubles } from './who.ts'
@@ -42,7 +43,8 @@ export const listOwnRules = (
   const isNamed = createNaming(identity, memberships)
   return rules.flatMap((rule) => {
     if (rule.kind !== 'allow' || !isNamed(rule.who)) return []
-    const logins = rule.listLogins(identity)
+    // A claim may say what no ask can, or what stands there by its name.
+    const logins = [...new Set(rule.listLogins(identity))].filter(isLogin)
     if (logins.length === 0 || rule.hosts.length === 0) return []
     const { when } = rule
     return [

@@ -106,7 +106,9 @@ const openSheet = (file: string, text: string): Sheet => {
     visit(document, {
       Pair(_, pair, path) {
         if (!isKey(pair, 'github') || !isMap(pair.value)) return undefined
-        const isTest = path.some((step) => isPair(step) && isKey(step, 'tests'))
+        // Identities may have that name too.
+        const section = path.find(isPair)
+        const isTest = section !== undefined && isKey(section, 'tests')
         ;(isTest ? people : entries).push(pair.value)
         return undefined
       },

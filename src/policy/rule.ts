@@ -9,6 +9,8 @@ import type { WhoShape } from './who-schema.ts'
 export interface Facts extends Question {
   readonly moment: Moment
   readonly isNamed: (who: Who) => boolean
+  /** The same for the `who` of a rule that denies: also whoever might be named, where groups are not known. */
+  readonly mayBeNamed: (who: Who) => boolean
 }
 
 /** A condition of a rule as functions; what index.ts calls a Condition is one of these, asked. */

@@ -13,11 +13,13 @@ import {
   sentence,
   testLogin,
 } from './values.ts'
+import { isDay } from './when.ts'
 
 // The shape of a policy's own tests (DESIGN.md section 5).
 
 const instant = checkedText((text) =>
   /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/.test(text) &&
+  isDay(text.slice(0, 10)) &&
   !Number.isNaN(Date.parse(text))
     ? undefined
     : 'must be a time with its offset, as 2026-12-01T10:00:00Z',

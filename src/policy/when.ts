@@ -17,12 +17,16 @@ export interface When {
   readonly zone: string
 }
 
-const date = checkedText((text) => {
+/** Whether a text is a day of the calendar, `2026-11-30`. */
+export const isDay = (text: string): boolean => {
   const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
   // Date.parse may roll the 31st of a short month over; a real day comes back as it went in.
-  if (!Number.isNaN(at) && new Date(at).toISOString().startsWith(text)) return undefined
-  return 'must be a day of the calendar, as 2026-11-30'
-})
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text)
+}
+
+const date = checkedText((text) =>
+  isDay(text) ? undefined : 'must be a day of the calendar, as 2026-11-30',
+)
 
 const window = checkedText((text) => {
   const minutes = parseWindow(text)

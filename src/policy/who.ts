@@ -6,7 +6,8 @@ interface Person {
   readonly identity: Identity
   /** Of somebody at GitHub, the host name of the server. */
   readonly server: string
-  readonly groups: ReadonlySet<string>
+  /** Undefined where the token speaks of groups and does not tell them: then they might be any. */
+  readonly groups: ReadonlySet<string> | undefined
 }
 
 /** A membership an entry asks for, with the ids it is pinned to. */
@@ -25,13 +26,14 @@ export type EntrySet = readonly Entry[]
 /** Any one entry of any set. */
 export type Who = readonly EntrySet[]
 
-const createPerson = (identity: Identity): Person => ({
+/** With `isAny`, somebody whose groups nobody knows is taken for one who is in all of them. */
+const createPerson = (identity: Identity, isAny: boolean): Person => ({
   identity,
   server:
     identity.kind === 'github' && URL.canParse(identity.issuer)
       ? new URL(identity.issuer).host
       : '',
-  groups: new Set(identity.groups),
+  groups: isAny && identity.groupsProblem !== undefined ? undefined : new Set(identity.groups),
 })
 
 /** A set this short is looked at sooner than its answer is found again. */
@@ -50,12 +52,16 @@ const remember = <T>(answer: (set: EntrySet) => T): ((set: EntrySet) => T) => {
   }
 }
 
-/** Says of each `who` whether it names this person, who has these memberships. */
+/**
+ * Says of each `who` whether it names this person, who has these memberships; with `isAny`, whether it
+ * might, where their groups are not known: what denies must not be escaped by that.
+ */
 export const createNaming = (
   identity: Identity,
   memberships: Memberships,
+  isAny = false,
 ): ((who: Who) => boolean) => {
-  const person = createPerson(identity)
+  const person = createPerson(identity, isAny)
   const isNamed = remember((set) =>
     set.some(
       ({ fits, conditions }) => fits(person) && conditions.every(({ isMet }) => isMet(memberships)),
@@ -69,7 +75,7 @@ export type Need = boolean | readonly MembershipQuestion[]
 
 /** Says of each `who` what must be asked before it is known whether it names this person. */
 export const createNeeding = (identity: Identity): ((who: Who) => Need) => {
-  const person = createPerson(identity)
+  const person = createPerson(identity, true)
   const findNeed = remember((set) =>
     join(
       set
@@ -170,7 +176,7 @@ const createOidcEntry = (shape: OidcShape): Entry => {
       (email === undefined || identity.email === email) &&
       (emailDomain === undefined || findDomain(identity) === emailDomain) &&
       (client === undefined || identity.client === client) &&
-      (groups === undefined || groups.some((group) => ours.has(group))) &&
+      (groups === undefined || ours === undefined || groups.some((group) => ours.has(group))) &&
       claims.every(([name, values]) => hasClaim(identity, name, values)),
     conditions: [],
   }

@@ -67,7 +67,7 @@ export const listClaims = (
 
 /** Who asks, with the memberships that were asked about and the claims that are compared. */
 export const describePerson = (
-  { kind, issuer, subject, name, client, email, groups, claims }: Identity,
+  { kind, issuer, subject, name, client, email, groups, groupsProblem, claims }: Identity,
   { orgs, teams }: Memberships,
   claimNames: ReadonlySet<string>,
 ): string => {
@@ -95,7 +95,11 @@ export const describePerson = (
   return [
     `subject ${subject} of ${issuer}`,
     ...(email === undefined ? [] : [`email ${email}`]),
-    groups.length === 0 ? 'in no group' : `groups ${groups.join(', ')}`,
+    groups.length > 0
+      ? `groups ${groups.join(', ')}`
+      : groupsProblem === undefined
+        ? 'in no group'
+        : 'in groups that the token does not tell',
     ...[...claimNames].map((claim) =>
       Object.hasOwn(claims, claim) ? `${claim} ${String(claims[claim])}` : `without ${claim}`,
     ),

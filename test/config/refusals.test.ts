@@ -170,6 +170,19 @@ describe('a URL', () => {
     ).toEqual(['postern.yaml:2:66: must not end with a slash'])
   })
 
+  // Else two spellings of one server would be two providers.
+  test.each([
+    ['https://API.github.com', 'https://api.github.com'],
+    ['https://api.github.com:443', 'https://api.github.com'],
+    ['https://ghe.example.com/api/./v3', 'https://ghe.example.com/api/v3'],
+  ])('of an API is not %s', async (url, plain) => {
+    expect(
+      await listProblems(
+        `${key}identity: { github: [{ clientId: a, clientSecretFile: b, apiUrl: "${url}" }] }\n`,
+      ),
+    ).toEqual([`postern.yaml:2:66: must be written as ${plain}`])
+  })
+
   // ATTACKS 102: anybody's tenant would be let in ("nOAuth").
   test.each([
     'https://login.microsoftonline.com/common/v2.0',

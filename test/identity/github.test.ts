@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { unusable } from '../../src/identity/github/answers.ts'
 import { createGithubProvider, type GithubApp } from '../../src/identity/github.ts'
 import type { MembershipQuestion, Provider } from '../../src/identity/index.ts'
 import { type Github, type GithubTrouble, startGithub } from '../fakes/github.ts'
@@ -174,6 +175,18 @@ describe('a GitHub token', () => {
   })
 })
 
+// GitHub's own answers all say how many requests are left, and when they are counted anew.
+test.each<[number, Record<string, string>, number]>([
+  [502, { 'x-ratelimit-remaining': '4987' }, 5],
+  [429, { 'x-ratelimit-remaining': '4987' }, 60],
+  [403, { 'x-ratelimit-remaining': '0' }, 3000],
+  [403, { 'x-ratelimit-remaining': '0', 'retry-after': '17' }, 17],
+])('an answer of %i with %j is worth asking again in %i s', (status, headers, seconds) => {
+  const reset = String(Math.floor(clock().getTime() / 1000) + 3000)
+  const all = new Headers({ ...headers, 'x-ratelimit-reset': reset })
+  expect(unusable('check-token', status, all, clock).retryAfter).toBe(seconds)
+})
+
 describe('memberships', () => {
   const team: MembershipQuestion = { kind: 'team', org: 'acme', team: 'platform' }
   const org: MembershipQuestion = { kind: 'org', org: 'acme' }
@@ -289,6 +302,31 @@ describe('memberships', () => {
         'GitHub does not show this app your membership of an organisation that the policy asks about: have an owner approve the app there, or authorise it for single sign-on.',
       detail: 'the organisation acme hides its members from the app',
     })
+  })
+
+  // Else a rule that denies would not find whoever leaves another organisation at the right moment.
+  test('that fall between two pages are unknown, not none', async () => {
+    const others = Array.from({ length: 100 }, (_, at) => ({
+      id: 10_000 + at,
+      login: `o-${at}`,
+      members: { 583231: 'active' as const },
+      teams: [],
+    }))
+    fake.world.orgs.unshift(...others)
+    const leaving = createGithubProvider({
+      apiUrl: fake.apiUrl,
+      apps: fake.world.apps,
+      clock,
+      fetch: async (url, init) => {
+        const response = await fetch(url, init)
+        if (url.includes('/user/memberships/orgs?state')) fake.world.orgs.shift()
+        return response
+      },
+    })
+    const caller = await leaving.authenticate(fake.mintToken('maya'))
+    expect(await refusalOf(caller.findMemberships([org]))).toEqual(
+      unavailable('GitHub answers that acme has this member, and does not list it'),
+    )
   })
 
   const orgId: MembershipQuestion = { kind: 'orgId', orgId: '9001' }

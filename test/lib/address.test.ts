@@ -76,6 +76,12 @@ describe('a block of addresses', () => {
     expect(outside.filter((address) => matches(address))).toEqual([])
     expect(createAddressMatcher([])('10.2.0.0')).toBe(false)
   })
+
+  test.each(['::/0', '::/64', '::/80'])('%s holds no IPv4 address', (text) => {
+    const matches = createAddressMatcher([block(text)])
+    expect(matches('::1')).toBe(true)
+    expect(matches('10.2.0.0')).toBe(false)
+  })
 })
 
 describe('a peer’s address', () => {

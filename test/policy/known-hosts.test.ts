@@ -80,6 +80,11 @@ test.each([
     `hostGroups: { g: [web-1] }\nrules: [{ name: r, ${who}, hosts: [{ hostGroup: g }], logins: [d], ttl: 5m }]\n`,
     '3: is an alias of web-1.example.com, and an ask for it is taken for one for that; write the name',
   ],
+  [
+    'a group of hosts that a rule denies',
+    'hostGroups: { g: [db-1, "web-?"] }\nrules: [{ name: r, deny: "no", who: [everyone], hosts: [{ hostGroup: g }], logins: [d] }]\n',
+    '4: hosts: matches web-1, an ask for which is taken for one for web-1.example.com, and not that; name that host as well',
+  ],
 ])('a host is not spoken of by its alias in %s', (_what, rules, message) => {
   expect(listMessages(web, rules)).toEqual([message])
 })

@@ -510,3 +510,23 @@ describe('tests of the policy’s own', () => {
     )
   })
 })
+
+describe('an e-mail address', () => {
+  const whole = 'email: must be one whole address; for all of a domain write emailDomain'
+  // As no address of a token is written: a rule that denies it would deny nobody.
+  test.each([
+    ['maya@Example.com', 'email: must have its domain in lower case: "example.com"'],
+    ['m\u00e4ya@example.com', whole],
+    ['a:b@example.com', whole],
+    ['maya@192.0.2.7', whole],
+    ['maya@-example.com', whole],
+  ])('%s is refused', (email, message) => {
+    for (const more of [{}, { deny: 'no' }]) {
+      expect(problem({ who: [{ oidc: { issuer, email } }], ...more })).toEqual([message])
+    }
+  })
+
+  test('may have letters of either case before its "@"', () => {
+    expect(problem({ who: [{ oidc: { issuer, email: "Maya.O'Neil+x@example.com" } }] })).toEqual([])
+  })
+})

@@ -1,4 +1,14 @@
-import { chmod, chown, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -331,6 +341,19 @@ describe('a policy that loads', () => {
     },
   )
 
+  test('says in words what opens another login than the one that is asked for', () => {
+    const text = (logins: readonly string[]) =>
+      rules(rule('up', { logins, principals: ['root@{host}', 'up:{host}', '{login}@{host}'] }))
+    for (const logins of [['deploy'], ['root', 'deploy']]) {
+      expect(warn(text(logins))).toEqual([
+        expect.stringMatching(
+          /^policy\.yaml:2:\d+: principals: a certificate by up opens root on the host whatever login was asked for, past every rule that denies root \("root@\{host\}"\); write \{login\}$/,
+        ),
+      ])
+    }
+    expect(warn(text(['root']))).toEqual([])
+  })
+
   test('says in words what opens the whole fleet', () => {
     const text = rules(rule('wide', { principals: ['{login}', '{login}@{host}'], fleetWide: true }))
     expect(warn(text)).toEqual([
@@ -471,6 +494,31 @@ describe('a policy directory', () => {
     expect(await readAs(uid + 1)).toEqual([`DIR:1:1: ${words}`])
     expect(await readAs(uid + 1, uid)).toEqual(['1 rules'])
     expect(await read()).toEqual(['1 rules'])
+  })
+
+  test('is never read from another file than the one that was looked at', async () => {
+    const kept = await mkdtemp(join(tmpdir(), 'postern-swap-'))
+    await writeFile(join(kept, 'ours'), rules(rule('ours')))
+    await writeFile(join(kept, 'anyones'), rules(rule('anyones')))
+    await chmod(join(kept, 'anyones'), 0o666)
+    const swap = async (name: string) => {
+      await symlink(join(kept, name), join(kept, 'link'))
+      await rename(join(kept, 'link'), join(directory, 'a.yaml'))
+    }
+    await swap('ours')
+    let isOver = false
+    const swaps = (async () => {
+      while (!isOver) for (const name of ['anyones', 'ours']) await swap(name)
+    })()
+    const names = new Set<string>()
+    for (let reads = 0; reads < 300; reads++) {
+      const result = await loadPolicy(directory)
+      if (result.ok) for (const { ref } of result.policy.rules) names.add(ref.name)
+    }
+    isOver = true
+    await swaps
+    await rm(kept, { recursive: true })
+    expect([...names]).toEqual(['ours'])
   })
 
   // Only root may give a file to another group.

@@ -28,6 +28,12 @@ describe('the rules that name somebody', () => {
     expect(list('acme/sales')).toEqual([])
   })
 
+  test('name a login once that is theirs twice over', () => {
+    const both = load(rules(rule('both', { logins: ['deploy', { claim: 'unix_name' }] })))
+    const identity = oidc('u-1', { groups: ['staff'], claims: { unix_name: 'deploy' } })
+    expect(listOwnRules(both, identity, none).map(({ logins }) => logins)).toEqual([['deploy']])
+  })
+
   test('name the logins of their own token, and none where it has none', () => {
     const list = (claims: Record<string, string>) =>
       listOwnRules(policy, oidc('u-1', { groups: ['staff'], claims }), none).map(
@@ -35,5 +41,7 @@ describe('the rules that name somebody', () => {
       )
     expect(list({ unix_name: 'maya' })).toEqual(['staff: deploy', 'own: maya'])
     expect(list({})).toEqual(['staff: deploy'])
+    // No ask can name it.
+    expect(list({ unix_name: 'Maya Example' })).toEqual(['staff: deploy'])
   })
 })

@@ -38,6 +38,11 @@ describe('ids are written beside names', () => {
       'identities:\n  a:\n    - github: { org: acme, orgId: "4", server: ghe.example.com }\n',
     ],
     [
+      'of identities that are called tests',
+      'identities:\n  tests: [{ github: { org: acme } }]\n',
+      'identities:\n  tests: [{ github: { org: acme, orgId: "9001" } }]\n',
+    ],
+    [
       'only where there is none',
       'identities:\n  a:\n    - github: { team: acme/platform, teamId: "70" }\n',
       'identities:\n  a:\n    - github: { team: acme/platform, orgId: "9001", teamId: "70" }\n',

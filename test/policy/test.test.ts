@@ -209,6 +209,11 @@ describe('a test of the policy’s own', () => {
       'at: must be a time with its offset, as 2026-12-01T10:00:00Z',
     ],
     [
+      // There is no such day: it would be another one.
+      { at: '2026-02-30T12:00:00Z', who: staff, ask: deploy, expect: 'deny' },
+      'at: must be a time with its offset, as 2026-12-01T10:00:00Z',
+    ],
+    [
       { at: '2026-11-24T12:00:00', who: staff, ask: deploy, expect: 'deny' },
       'at: must be a time with its offset, as 2026-12-01T10:00:00Z',
     ],

@@ -1,6 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import type { Identity, Memberships } from '../../src/identity/index.ts'
-import { ask, check, decide, github, issuer, load, member, none, oidc, rule, rules } from './kit.ts'
+import { explain } from '../../src/policy/explain.ts'
+import { listReach } from '../../src/policy/reach.ts'
+import {
+  ask,
+  check,
+  decide,
+  github,
+  issuer,
+  load,
+  member,
+  none,
+  noon,
+  oidc,
+  rule,
+  rules,
+  say,
+} from './kit.ts'
 
 const web = ask('web-1', 'deploy')
 const actions = 'https://token.actions.githubusercontent.com'
@@ -605,5 +621,59 @@ describe('identities', () => {
     expect(check(ops + rules(rule('a', { who: [{ identities: 'platfrom' }] })))).toEqual([
       'policy.yaml:4:38: identities: unknown name of identities "platfrom"; did you mean "platform"?',
     ])
+  })
+})
+
+describe('groups that the token speaks of and does not tell', () => {
+  const text = rules(
+    rule('no-contractors', {
+      deny: 'no contractors',
+      who: [{ oidc: { issuer, groups: ['contractors'] } }],
+    }),
+    rule('all', { who: [{ oidc: { issuer, emailDomain: 'example.com' } }] }),
+    rule('ops', { who: [{ oidc: { issuer, groups: ['ops'] } }] }),
+  )
+  const known = oidc('u-1', { email: 'maya@example.com' })
+  const unknown = { ...known, groupsProblem: 'held_elsewhere' } as const
+  const question = { identity: unknown, ask: web, memberships: none, at: noon }
+
+  test('may be those that a rule denies [ATTACKS 104]', () => {
+    expect(say(load(text), known, web)).toBe('all')
+    expect(say(load(text), unknown, web)).toBe('no: no contractors')
+  })
+
+  test('are none of those that a rule allows, or spares', () => {
+    const ops = rule('ops', { who: [{ oidc: { issuer, groups: ['ops'] } }] })
+    expect(say(load(rules(ops)), unknown, web)).toMatch(/^no: No rule lets you/)
+    const deny = {
+      deny: 'ops alone',
+      who: ['everyone'],
+      except: [{ oidc: { issuer, groups: ['ops'] } }],
+    }
+    expect(say(load(rules(rule('a', deny), ops)), unknown, web)).toBe('no: ops alone')
+  })
+
+  test('are no other issuer\u2019s, and no other person\u2019s', () => {
+    const others = [
+      { oidc: { issuer: 'https://other.example', groups: ['contractors'] } },
+      { oidc: { issuer, subject: 'u-2', groups: ['contractors'] } },
+    ]
+    const deny = rule('no', { deny: 'no', who: others })
+    const all = rule('all', { who: [{ oidc: { issuer, emailDomain: 'example.com' } }] })
+    expect(say(load(rules(deny, all)), unknown, web)).toBe('all')
+  })
+
+  test('are explained, and reach nothing', () => {
+    const policy = load(text)
+    const { decision, near } = explain(policy, question)
+    expect(decision).toMatchObject({
+      detail: expect.stringContaining('denies it, for the token does not tell the groups'),
+    })
+    expect(near[0]).toMatchObject({ outcome: 'decides' })
+    expect(near[0]?.conditions[0]).toMatchObject({
+      isMet: true,
+      seen: `subject u-1 of ${issuer}, email maya@example.com, in groups that the token does not tell`,
+    })
+    expect(listReach(policy, { identity: unknown, lookUps: new Map() }, noon).reached).toEqual([])
   })
 })

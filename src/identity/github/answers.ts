@@ -78,7 +78,10 @@ export const unusable = (
 ): AppError => {
   const limited = isRateLimited(status, headers)
   const pause = Number(headers.get('retry-after') ?? Number.NaN)
-  const reset = Number(headers.get('x-ratelimit-reset') ?? Number.NaN) - toSeconds(clock())
+  // Every answer names the reset; it matters to who has nothing left until then.
+  const isSpent = headers.get('x-ratelimit-remaining') === '0'
+  const end = isSpent ? (headers.get('x-ratelimit-reset') ?? Number.NaN) : Number.NaN
+  const reset = Number(end) - toSeconds(clock())
   const wanted = [pause, reset].find(Number.isFinite) ?? (limited ? 60 : 5)
   const seconds = Math.min(Math.max(Math.ceil(wanted), 1), 3600)
   const why = limited ? `${status}: rate limit` : `${status}`

@@ -92,10 +92,17 @@ export const createFindMemberships = (deps: {
       return login.toLowerCase()
     }
     const checkVisible = async (org: string): Promise<void> => {
-      const { status, headers } = await ask(
-        `${apiUrl}/user/memberships/orgs/${encodeURIComponent(org)}`,
-      )
-      if (status === 404 || status === 200) return
+      const response = await ask(`${apiUrl}/user/memberships/orgs/${encodeURIComponent(org)}`)
+      const { status, headers } = response
+      if (status === 404) return
+      if (status === 200) {
+        const { isActive } = parseOrg(await response.json().catch(() => undefined))
+        if (!isActive) return
+        // Where somebody leaves an organisation while pages are read, another falls between two of them.
+        throw providerUnavailable(
+          `GitHub answers that ${org} has this member, and does not list it`,
+        )
+      }
       if (status !== 403 || isRateLimited(status, headers)) {
         throw unusable('a membership', status, headers, clock)
       }

@@ -126,7 +126,10 @@ export const denyRule = {
     text: 'The logins, as names or patterns.',
     example: 'logins: [root, "adm*"]',
   },
-  when,
+  when: {
+    text: 'The times at which the rule speaks; at others it is passed over. A certificate given before such a time begins lasts into it, for its ttl: only the times of a rule that allows cut one short.',
+    example: 'when: { between: "18:00-08:00", zone: Europe/Berlin }',
+  },
 } as const satisfies Words<DenyShape>
 
 export const require = {
