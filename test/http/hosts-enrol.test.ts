@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createPublicKeyLine, readProblem, startTestApp, type TestApp } from '../app.ts'
+import { createFakeStore } from '../fakes/audit-store.ts'
 
 let now = new Date('2026-11-22T10:00:00Z')
 const clock = () => now
@@ -472,4 +476,59 @@ describe('a host that is taken off the list', () => {
       })
     }
   })
+})
+
+// The bundle's number is its entry's: what stands before that entry must be in it, or it is never sent again.
+test('a host that enrols while a policy comes into force is told what the new one says', async () => {
+  const formatPolicy = (issuer: string, logins: string) => ({
+    'a.yaml': `hosts: [{ name: web-2.example.com, logins: [${logins}] }]
+roles:
+  admin: [{ oidc: { issuer: "${issuer}", groups: [platform] } }]
+`,
+  })
+  const store = createFakeStore()
+  let pause = 0
+  const append = async (...given: Parameters<typeof store.append>) => {
+    await setTimeout(pause)
+    return store.append(...given)
+  }
+  const busy = await startTestApp({
+    policies: (issuer) => formatPolicy(issuer, 'deploy, root'),
+    overrides: { store: { ...store, append } },
+  })
+  try {
+    const headers = {
+      authorization: `Bearer ${await busy.token('maya')}`,
+      'content-type': 'application/json',
+    }
+    const send = (path: string, body: object, more = {}) =>
+      busy.request(path, {
+        method: 'POST',
+        headers: { ...headers, ...more },
+        body: JSON.stringify(body),
+      })
+    const invited = await send('/v1/hosts/invitations', {
+      name: 'web-2.example.com',
+      logins: ['deploy'],
+    })
+    const { token } = (await invited.json()) as { readonly token: string }
+    pause = 400
+    const first = busy.ask('sam')
+    writeFileSync(
+      join(busy.dir, 'policies', 'a.yaml'),
+      formatPolicy(busy.issuer.issuer, 'deploy')['a.yaml'],
+    )
+    const reloaded = busy.app.reload()
+    await setTimeout(300)
+    const keys = { hostKeys: [createPublicKeyLine()] }
+    const enrolled = await send('/v1/hosts/enrol', keys, { authorization: `Bearer ${token}` })
+    await Promise.all([first, reloaded])
+    expect(store.batches.at(-1)).toBe(2)
+    const principals = (await enrolled.text())
+      .split('\n')
+      .filter((line) => /^principal /.test(line))
+    expect(principals).toEqual(['principal deploy deploy@web-2.example.com'])
+  } finally {
+    await busy.close()
+  }
 })

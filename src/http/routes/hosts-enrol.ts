@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { z } from '@hono/zod-openapi'
 import type { Enrol } from '../../enrol.ts'
 import { AppError } from '../../errors.ts'
@@ -233,6 +234,8 @@ export const createEnrolRoute = (deps: {
       port,
       request: { id, address },
     })
+    // What was written with it, and before it, has its number below the bundle's: it is in force after this turn.
+    await setImmediate()
     const bundle = deps.trust.findBundle(host)
     if (bundle === undefined) throw new TypeError('a host that has enrolled is on the list')
     return answer(c, 201, 'text/plain; charset=utf-8', bundle)
