@@ -12,6 +12,10 @@ if (major < needed) {
   process.exit(78)
 }
 
+// Until the service has read its files there is nothing to read again; and SIGHUP would end it, which
+// systemd takes for a clean end and mends by no restart.
+if (process.argv.includes('serve')) process.on('SIGHUP', () => {})
+
 // ssh waits for these at every connection, so they load what they need and nothing else.
 const isQuick = ['ready', 'agent'].includes(process.argv[2] ?? '')
 const { run } = isQuick ? await import('./cli/quick.ts') : await import('./cli/index.ts')

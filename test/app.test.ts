@@ -23,7 +23,7 @@ import { openLock } from '../src/store/index.ts'
 import { createPublicKeyLine, createTestConfig, startTestApp, type TestApp } from './app.ts'
 import { createFakeStore } from './fakes/audit-store.ts'
 import { openSocket } from './http/raw.ts'
-import { createTlsPair, exportPem } from './http/x509.ts'
+import { createTlsPair } from './http/x509.ts'
 
 let dir: string
 beforeEach(() => {
@@ -142,14 +142,31 @@ describe('a start', () => {
   ])('with the CA key as TLS key is refused: %s', async (_kind, generate) => {
     const { privateKey } = generate()
     const tls = { cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key') }
-    writeFileSync(tls.cert, createTlsPair().cert)
-    writeFileSync(tls.key, exportPem(privateKey))
+    const pair = createTlsPair(privateKey)
+    writeFileSync(tls.cert, pair.cert)
+    writeFileSync(tls.key, pair.key)
     const signer = createMemorySigner(privateKey)
     await expect(start({ tls }, { signer })).rejects.toMatchObject({
       code: 'invalid_config',
       message: 'The CA key is also the TLS key.',
     })
     expect(isLocked()).toBe(false)
+  })
+
+  test.each([
+    ['of another key', createTlsPair().cert],
+    ['that is none', 'hello\n'],
+    ['that is empty', ''],
+    ['that is a key', createTlsPair().key],
+  ])('with a TLS certificate %s is refused, and nothing is opened', async (_what, cert) => {
+    const tls = { cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key') }
+    writeFileSync(tls.cert, cert)
+    writeFileSync(tls.key, createTlsPair().key)
+    await expect(start({ tls })).rejects.toMatchObject({
+      code: 'invalid_config',
+      message: 'tls: the certificate or the key cannot be read, or is not of the other.',
+    })
+    expect(existsSync(join(dir, 'data'))).toBe(false)
   })
 
   test('is on the record: the start, and the policy with its text once', async () => {

@@ -1,5 +1,6 @@
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
 import type { KeyRing } from '../ca/index.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
@@ -11,13 +12,18 @@ export const readTls = ({ tls }: Config) => {
   if (tls === undefined) return undefined
   try {
     const [cert, key] = [readFileSync(tls.cert, 'utf8'), readFileSync(tls.key, 'utf8')]
-    createPublicKey(key)
+    new X509Certificate(cert)
+    createSecureContext({ cert, key })
     return { cert, key }
   } catch (cause) {
-    throw new AppError('invalid_config', 'tls: the certificate or the key cannot be read.', {
-      hint: 'name two PEM files, the key without a passphrase, under tls in postern.yaml',
-      cause,
-    })
+    throw new AppError(
+      'invalid_config',
+      'tls: the certificate or the key cannot be read, or is not of the other.',
+      {
+        hint: 'name two PEM files that belong together, the key without a passphrase, under tls in postern.yaml',
+        cause,
+      },
+    )
   }
 }
 

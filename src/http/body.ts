@@ -46,7 +46,9 @@ const checkMediaType = (c: HttpContext, type: RegExp, words: string): void => {
 
 const readWhole = async (c: HttpContext): Promise<Uint8Array> => {
   try {
-    return await readBytes(c)
+    const read = () => readBytes(c)
+    const outside = c.get('outside')
+    return await (outside === undefined ? read() : outside(read))
   } catch (error) {
     if (error instanceof AppError) throw error
     throw new AppError('invalid_request', 'The body did not arrive whole: send it again.', {

@@ -35,7 +35,11 @@ export interface Facts {
 export interface HttpEnv {
   /** `isLocal`: the request came through the admin socket. No request can say so of itself. */
   readonly Bindings: Bindings & { readonly isLocal: boolean }
-  readonly Variables: { facts: Facts }
+  readonly Variables: {
+    facts: Facts
+    /** Waits for the client, and takes no place among the requests being worked on meanwhile. Code: `overloaded` */
+    outside?: (work: () => Promise<Uint8Array>) => Promise<Uint8Array>
+  }
 }
 
 export type HttpContext = Context<HttpEnv>

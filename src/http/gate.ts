@@ -5,6 +5,8 @@ export interface Gate {
   /** Lets one in, who is to `leave` once. Codes: `stopping`, `overloaded`. */
   enter(): void
   leave(): void
+  /** The same for one who has left for a while: also when it is closed. Code: `overloaded`. */
+  enterAgain(): void
   isClosed(): boolean
   close(): void
 }
@@ -13,6 +15,14 @@ export interface Gate {
 export const createGate = (limit: number): Gate => {
   let inside = 0
   let closed = false
+  const enterAgain = () => {
+    if (inside >= limit) {
+      throw new AppError('overloaded', 'The service is busy: try again in a second.', {
+        retryAfter: 1,
+      })
+    }
+    inside++
+  }
   return Object.freeze({
     enter() {
       if (closed) {
@@ -20,13 +30,9 @@ export const createGate = (limit: number): Gate => {
           retryAfter: 5,
         })
       }
-      if (inside >= limit) {
-        throw new AppError('overloaded', 'The service is busy: try again in a second.', {
-          retryAfter: 1,
-        })
-      }
-      inside++
+      enterAgain()
     },
+    enterAgain,
     leave() {
       inside--
     },

@@ -105,17 +105,34 @@ export const recordRequest = (deps: {
  */
 const isExempt = (c: HttpContext): boolean => probes.has(c.req.path) || c.env.isLocal
 
-/** Refuses while the service stops, and where more requests are being worked on than it may hold. */
-export const holdGate = (gate: Gate): Step => ({
-  before(c) {
-    if (!isExempt(c)) gate.enter()
-  },
-  after(c) {
-    if (isExempt(c)) return
-    gate.leave()
-    if (gate.isClosed()) c.res.headers.set('connection', 'close')
-  },
-})
+/**
+ * Refuses while the service stops, and where more requests are being worked on than it may hold. One
+ * whose body is on its way is not: else a thousand who send theirs slowly would shut out everybody.
+ */
+export const holdGate = (gate: Gate): Step => {
+  const away = new WeakSet<HttpContext>()
+  return {
+    before(c) {
+      if (isExempt(c)) return
+      gate.enter()
+      c.set('outside', async (work) => {
+        gate.leave()
+        away.add(c)
+        try {
+          return await work()
+        } finally {
+          gate.enterAgain()
+          away.delete(c)
+        }
+      })
+    },
+    after(c) {
+      if (isExempt(c)) return
+      if (!away.has(c)) gate.leave()
+      if (gate.isClosed()) c.res.headers.set('connection', 'close')
+    },
+  }
+}
 
 /** Over plain HTTP beyond this machine only a trusted proxy is served: it has ended TLS before us. */
 export const checkPeer = (listening: Listening, trustedProxies: readonly Cidr[]): Step => {
@@ -198,6 +215,10 @@ export const checkTarget = (table: readonly Pick<Route, 'method' | 'path' | 'que
         'token_in_url',
         'A token was sent in the URL, where logs keep it: revoke it, and send a new one in the Authorization header.',
       )
+    }
+    // RFC 9112 section 3.2 has none in a target; our URL parser would drop it, and the query checked here with it.
+    if (target.includes('#')) {
+      throw new AppError('invalid_request', 'Leave out the "#" and all after it.')
     }
     const here = table.filter(({ path }) => path === c.get('facts').route)
     const name = c.req.method === 'HEAD' ? 'get' : c.req.method.toLowerCase()

@@ -17,6 +17,7 @@ const problemSchema = z
 /** What any request can meet, and any with a token. */
 const anyFailures: readonly Code[] = [
   'invalid_request',
+  'body_too_large',
   'token_in_url',
   'untrusted_peer',
   'misdirected_request',
@@ -30,6 +31,7 @@ const identityFailures: readonly Code[] = [
   'invalid_token',
   'idp_unavailable',
   'audit_unavailable',
+  'clock_untrusted',
 ]
 const enrolmentFailures: readonly Code[] = [
   'authentication_required',

@@ -24,7 +24,7 @@ export interface Deadlines {
   readonly request: number
   /** How often the two are looked at: they are late by at most this. */
   readonly interval: number
-  /** How long a connection may be kept open without a request. */
+  /** How long a connection may be kept open without a request, or with an answer that its peer takes nothing of. */
   readonly idle: number
   /** How long requests in flight may take to finish at a stop, before they are cut. */
   readonly drain: number
@@ -41,8 +41,10 @@ export const defaultDeadlines: Deadlines = Object.freeze({
 })
 
 const maxHeaderBytes = 16 * 1024
-/** One more is closed as soon as it is made, so that no number of them takes all memory. */
-const maxConnections = 16_384
+/** One more is closed as soon as it is made, and so are all that are idle: no number of them takes all memory, or all places. */
+const usualConnections = 16_384
+/** How many requests a connection may send ahead, behind the one that is being answered. */
+const maxAhead = 32
 
 export interface ListenOptions {
   readonly fetch: (request: Request, bindings: Bindings) => Promise<Response>
@@ -52,6 +54,8 @@ export interface ListenOptions {
   readonly random: Random
   readonly logger: Logger
   readonly deadlines: Deadlines
+  /** How many connections there may be. */
+  readonly maxConnections?: number
 }
 
 export interface Listener {
@@ -79,6 +83,32 @@ const malformed = [
 ] as const
 
 /**
+ * One answer at a time on a connection: however many requests are sent ahead, no more than one answer
+ * waits in memory for whoever asks and reads nothing. Who sends too many ahead is cut.
+ */
+const takeTurns = (answer: RequestListener): RequestListener => {
+  /** Of each connection with a request being answered, those behind it. */
+  const behind = new WeakMap<Socket, (() => void)[]>()
+  return (request, response) => {
+    const { socket } = request
+    const serve = () => {
+      response.once('close', () => {
+        const next = socket.destroyed ? undefined : behind.get(socket)?.shift()
+        if (next === undefined) behind.delete(socket)
+        else next()
+      })
+      answer(request, response)
+    }
+    const waiting = behind.get(socket)
+    if (waiting === undefined) {
+      behind.set(socket, [])
+      serve()
+    } else if (waiting.length < maxAhead) waiting.push(serve)
+    else socket.destroy()
+  }
+}
+
+/**
  * Listens. Every request is answered by `fetch`; what never becomes a request (malformed HTTP,
  * oversize headers, a peer too slow) is answered here, by hand and in the same form. Resolves once
  * connections are taken. Codes: `invalid_config` where the place cannot be listened on.
@@ -100,18 +130,23 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
     const { status, headers, body } = problem(error, socket.remoteAddress)
     const lines = Object.entries({ ...headers, 'content-length': String(Buffer.byteLength(body)) })
     const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+    // A socket whose request was CONNECT has lost Node's own listener, and an error that nobody hears ends the process.
+    socket.on('error', () => socket.destroy())
     socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${body}`, () =>
       socket.destroy(),
     )
   }
 
-  const listener: RequestListener = getRequestListener(options.fetch, {
-    errorHandler: (thrown) => {
-      const error = thrown instanceof RequestError ? new AppError(...malformed) : toAppError(thrown)
-      const { status, headers, body } = problem(error)
-      return new Response(body, { status, headers })
-    },
-  })
+  const listener = takeTurns(
+    getRequestListener(options.fetch, {
+      errorHandler: (thrown) => {
+        const error =
+          thrown instanceof RequestError ? new AppError(...malformed) : toAppError(thrown)
+        const { status, headers, body } = problem(error)
+        return new Response(body, { status, headers })
+      },
+    }),
+  )
   const settings: ServerOptions = {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: deadlines.headers,
@@ -134,7 +169,11 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
           },
           listener,
         )
-  server.maxConnections = maxConnections
+  server.maxConnections = options.maxConnections ?? usualConnections
+  // Whoever asked once and is silent since keeps nobody out.
+  server.on('drop', () => server.closeIdleConnections())
+  // Of a connection on which nothing moves. No work of ours takes as long.
+  server.timeout = deadlines.idle
   // Node's own list leaves out who has not yet finished a TLS handshake.
   const sockets = new Set<Socket>()
   const strangers = createStrangers()
@@ -146,7 +185,15 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
       forget()
     })
   })
-  server.prependListener('request', ({ socket }) => strangers.remove(socket))
+  server.prependListener('request', (request) => {
+    strangers.remove(request.socket)
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers
+    // Until its body is whole it has not asked yet.
+    if (length !== '0' || coding !== undefined) {
+      const forget = strangers.add(request.socket)
+      request.once('end', forget).once('close', forget)
+    }
+  })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // Who has said nothing is told nothing: thousands may have to be let go in one moment.
     const isSilent = socket.bytesRead === 0

@@ -222,3 +222,12 @@ test('SIGHUP reads the policy, and ends nothing', async () => {
   service.child.kill('SIGTERM')
   expect((await service.ended).code).toBe(0)
 })
+
+test('SIGHUP ends nothing while the service starts', async () => {
+  const service = startCli(['serve'], { cwd: await createService(idp.issuer) })
+  running.push(service)
+  // The configuration is read, and nothing else is: what it says of the audience is a warning.
+  await new Promise((resolve) => service.child.stderr?.once('data', resolve))
+  service.child.kill('SIGHUP')
+  expect(await service.firstLine).toMatch(/^postern: ready on /)
+})

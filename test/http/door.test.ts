@@ -160,6 +160,19 @@ describe('a query', () => {
     },
   )
 
+  test.each(['/v1/audit#host=web-1.example.com', '/v1/audit?limit=1#&subject=x', '/healthz#x'])(
+    'behind a "#" is refused, not left out: %s',
+    async (target) => {
+      const headers = { authorization: `Bearer ${await service.token()}` }
+      const response = await service.request('/', { headers }, { target })
+      expect(await readProblem(response)).toEqual({
+        status: 400,
+        code: 'invalid_request',
+        detail: 'Leave out the "#" and all after it.',
+      })
+    },
+  )
+
   test('that is empty is none', async () => {
     expect((await service.request('/', {}, { target: '/healthz?' })).status).toBe(200)
   })

@@ -150,6 +150,38 @@ test('more at once than the service may hold is 503, and the probes still answer
   expect((await service.request('/v1/ca/user.pub')).status).toBe(200)
 })
 
+test('a body that is slow to come takes no place, until it is there', async () => {
+  const { store } = await start({ inFlight: 2 })
+  const status = async () => (await service.request('/v1/ca/user.pub')).status
+  const ends: (() => void)[] = []
+  const sendSlowly = () => {
+    const body = new ReadableStream({
+      start: (controller) => void ends.push(() => controller.close()),
+    })
+    const headers = { 'content-type': 'text/plain' }
+    const init = { method: 'POST', headers, body, duplex: 'half' } as const
+    return service.request('/v1/hosts/web-1.example.com/report', init)
+  }
+  const slow = [sendSlowly(), sendSlowly(), sendSlowly()]
+  expect(await status()).toBe(200)
+
+  const appended = store.batches.length
+  store.breakNext('hang')
+  const held = [service.ask('maya'), service.ask('maya')]
+  await expect.poll(() => store.batches.length).toBeGreaterThan(appended)
+  await expect.poll(status).toBe(503)
+  ends[0]?.()
+  expect(await readProblem(await (slow[0] as Promise<Response>))).toMatchObject({
+    code: 'overloaded',
+  })
+  store.release()
+  await Promise.all(held)
+  for (const end of ends.slice(1)) end()
+  const answers = await Promise.all(slow.slice(1))
+  expect(answers.map((answer) => answer.status)).toEqual([404, 404])
+  expect(await Promise.all([status(), status()])).toEqual([200, 200])
+})
+
 test('whoever is refused at the door leaves it again, is counted, and has a line in the log', async () => {
   await start({ inFlight: 1, perAddress: 5 })
   const refusals = [

@@ -40,6 +40,13 @@ describe('a page', () => {
     for (const to of others) expect((await read(to)).response.status, to).toBe(200)
   })
 
+  test('of the API shows what a route takes that takes text', async () => {
+    const { text } = await read('/docs')
+    const report = text.split('/v1/hosts/{name}/report</h2>')[1]?.split('<h2')[0]
+    expect(report).toContain('-H &#39;Content-Type: text/plain&#39;')
+    expect(report).toContain('postern-report v1\nhost web-1.example.com')
+  })
+
   test('is there for the type of every problem', async () => {
     const { text: list } = await read('/problems')
     for (const code of Object.keys(codes) as (keyof typeof codes)[]) {

@@ -281,15 +281,24 @@ describe('GET /openapi.json', () => {
       'host_unknown',
       'insufficient_scope',
       'key_in_use',
+      'key_revoked',
       'mfa_required',
       'policy_denied',
       'proof_required',
       'quota_exceeded',
       'reason_required',
+      'subject_revoked',
       'token_too_old',
       'ttl_too_long',
       'untrusted_peer',
     ])
+    const codesOf = (path: string, method: string, status: string) =>
+      Object.keys(
+        paths[path]?.[method]?.responses[status]?.content['application/problem+json']?.examples ??
+          {},
+      )
+    expect(codesOf('/v1/whoami', 'get', '503')).toContain('clock_untrusted')
+    expect(codesOf('/v1/freeze', 'delete', '413')).toEqual(['body_too_large'])
     const unready = paths['/readyz']?.['get']?.responses['503']?.content ?? {}
     expect(Object.keys(unready).sort()).toEqual(['application/json', 'application/problem+json'])
   })

@@ -1,6 +1,8 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { defaultDeadlines } from '../../src/http/server.ts'
+import { defaultDeadlines, listen } from '../../src/http/server.ts'
+import { systemRandom } from '../../src/lib/ids.ts'
+import { createLogger } from '../../src/lib/log.ts'
 import { createPublicKeyLine, startTestApp, type TestApp } from '../app.ts'
 import { createFakeStore } from '../fakes/audit-store.ts'
 import { openSocket, type RawAnswer, sendRaw } from './raw.ts'
@@ -11,7 +13,7 @@ beforeAll(async () => {
   service = await startTestApp({
     overrides: {
       store: createFakeStore(),
-      deadlines: { headers: 600, request: 600, interval: 50, drain: 500 },
+      deadlines: { headers: 600, request: 600, interval: 50, idle: 1_500, drain: 500 },
     },
   })
   ;({ url } = await service.app.listen())
@@ -267,10 +269,58 @@ test('a thousand idle connections shut nobody out, and are cut', async () => {
   await lives()
 })
 
+test('who asks once and keeps the connection takes nobody their place', async () => {
+  const listener = await listen({
+    fetch: async () => new Response('.'),
+    place: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    random: systemRandom,
+    logger: createLogger('error'),
+    deadlines: { ...defaultDeadlines, drain: 100 },
+    maxConnections: 3,
+  })
+  const sockets = await Promise.all(Array.from({ length: 3 }, () => openSocket(listener.url)))
+  for (const socket of sockets) {
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await new Promise((resolve) => socket.once('data', resolve))
+  }
+  const status = async () => (await fetch(listener.url).catch(() => undefined))?.status
+  await expect.poll(status).toBe(200)
+  await listener.close()
+})
+
 test('connections are kept and requests on one are answered in order', async () => {
   const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: {host}\r\n\r\n`
   const { text } = await sendRaw(url, get('/healthz') + get('/v1/ca/user.pub') + get('/nowhere'))
   expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404'])
+})
+
+describe('who sends requests ahead', () => {
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: {host}\r\n\r\n`
+  const count = (text: string) => text.match(/HTTP\/1\.1 200/g)?.length ?? 0
+
+  test('has each answered in its turn', async () => {
+    expect(count((await sendRaw(url, get('/healthz').repeat(33))).text)).toBe(33)
+  })
+
+  test('is cut at far too many', async () => {
+    const { text, isClosed } = await sendRaw(url, get('/docs').repeat(1_000))
+    expect(isClosed).toBe(true)
+    expect(count(text)).toBeLessThan(33)
+  })
+
+  test('and reads nothing is cut, and the answers are not kept', async () => {
+    const socket = await openSocket(url)
+    socket.pause()
+    socket.write(get('/openapi.json').repeat(33).replaceAll('{host}', new URL(url).host))
+    await new Promise((resolve) => setTimeout(resolve, 4_000))
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+    })
+    await new Promise((resolve) => socket.once('close', resolve).resume())
+    expect(count(text)).toBeLessThan(33)
+    await lives()
+  })
 })
 
 test('a certificate comes through the real listener, with the peer as its address', async () => {

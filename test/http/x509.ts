@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 
 /** One DER element (X.690): its tag, its length, its content. */
 const encode = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
@@ -16,9 +16,13 @@ const algorithm = sequence(hex('06082a8648ce3d040302'))
 const commonName = hex('0603550403')
 const subjectAltName = hex('0603551d11')
 
-/** A self-signed certificate for `localhost` and 127.0.0.1 (RFC 5280), and its key, in PEM. */
-export const createTlsPair = (): { readonly cert: string; readonly key: string } => {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+/** A certificate for `localhost` and 127.0.0.1 (RFC 5280), and its key, in PEM; self-signed unless a key is given. */
+export const createTlsPair = (
+  given?: KeyObject,
+): { readonly cert: string; readonly key: string } => {
+  const { privateKey: own } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const privateKey = given ?? own
+  const publicKey = createPublicKey(privateKey)
   const name = sequence(encode(0x31, sequence(commonName, text(0x0c, 'localhost'))))
   const names = sequence(text(0x82, 'localhost'), encode(0x87, hex('7f000001')))
   const body = sequence(
@@ -31,7 +35,7 @@ export const createTlsPair = (): { readonly cert: string; readonly key: string }
     publicKey.export({ format: 'der', type: 'spki' }),
     encode(0xa3, sequence(sequence(subjectAltName, encode(0x04, names)))),
   )
-  const signature = encode(0x03, Buffer.from([0]), sign('sha256', body, privateKey))
+  const signature = encode(0x03, Buffer.from([0]), sign('sha256', body, own))
   const lines =
     sequence(body, algorithm, signature)
       .toString('base64')
@@ -42,5 +46,5 @@ export const createTlsPair = (): { readonly cert: string; readonly key: string }
   }
 }
 
-export const exportPem = (key: KeyObject): string =>
+const exportPem = (key: KeyObject): string =>
   key.export({ format: 'pem', type: 'pkcs8' }).toString()

@@ -104,14 +104,14 @@ const formatOperation = (given: {
 }): Markup => {
   const { operation, access, schemas } = given
   const { parameters = [], requestBody, responses } = operation
-  const body = requestBody?.content['application/json']
+  const [type, body] = Object.entries(requestBody?.content ?? {})[0] ?? []
   const answers = Object.entries(responses)
   return html`<p><strong>${operation.summary}.</strong> ${formatText(operation.description ?? '')}</p>
 <p class="soft">Who may call it: ${formatAccess(access)}</p>
 ${parameters.length === 0 ? '' : html`<h3>Parameters</h3>${formatParameters(parameters)}`}
-${body?.schema === undefined ? '' : html`<h3>Body</h3>${formatMembers(resolve(body.schema, schemas), schemas)}`}
+${body?.schema === undefined ? '' : html`<h3>Body</h3><p class="soft">${type}</p>${formatMembersOf(body.schema, schemas)}`}
 <h3>Example</h3>
-<pre><code>${formatCurl(given, body)}</code></pre>
+<pre><code>${formatCurl(given, type, body?.example)}</code></pre>
 <h3>Answers</h3>
 ${answers.filter(([status]) => Number(status) < 400).map(([status, answer]) => formatAnswer(status, answer, schemas))}
 <h3>Failures</h3>
@@ -173,14 +173,18 @@ const formatFailures = (answers: readonly (readonly [string, Operation['response
 /** What to paste into a terminal. */
 const formatCurl = (
   given: { method: string; path: string; access: Route['access']; url: string },
-  body: Media | undefined,
+  type: string | undefined,
+  example: unknown,
 ): string => {
   const { method, path, access, url } = given
   return [
     `curl -fsS${method === 'get' ? '' : ` -X ${method.toUpperCase()}`} '${url}${path}'`,
     ...(access === 'public' ? [] : [`-H "Authorization: Bearer $TOKEN"`]),
-    ...(body === undefined
+    ...(type === undefined
       ? []
-      : [`-H 'Content-Type: application/json'`, `-d '${JSON.stringify(body.example)}'`]),
+      : [
+          `-H 'Content-Type: ${type}'`,
+          `--data-binary '${typeof example === 'string' ? example : JSON.stringify(example)}'`,
+        ]),
   ].join(' \\\n  ')
 }

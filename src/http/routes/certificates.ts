@@ -205,6 +205,8 @@ export const createCertificatesRoute = (deps: {
     'unsupported_key_type',
     'weak_key',
     'key_in_use',
+    'key_revoked',
+    'subject_revoked',
     'pop_failed',
     'token_expired',
     'host_unknown',
