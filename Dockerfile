@@ -30,5 +30,5 @@ EXPOSE 8422
 # With tls, give a --health-cmd that knows the certificate's name.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "-e", \
   "fetch('http://127.0.0.1:8422/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--disable-proto=delete", "--disable-sigusr1", "--max-semi-space-size=8", "--use-largepages=silent", "dist/main.js"]
+ENTRYPOINT ["node", "--disable-proto=delete", "--disable-sigusr1", "--max-semi-space-size=4", "--no-maglev", "--use-largepages=silent", "dist/main.js"]
 CMD ["serve"]

@@ -20,7 +20,8 @@ const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 export const flags = [
   '--disable-sigusr1',
   '--disable-proto=delete',
-  '--max-semi-space-size=8',
+  '--max-semi-space-size=4',
+  '--no-maglev',
   '--use-largepages=silent',
 ]
 

@@ -101,7 +101,7 @@ export const createWorld = async (
 }
 
 /** As in the systemd unit and the image: without the second a flood is let take a hundred megabytes more. */
-const flags = ['--disable-proto=delete', '--max-semi-space-size=8']
+const flags = ['--disable-proto=delete', '--max-semi-space-size=4', '--no-maglev']
 
 /** Starts the service without waiting until it is ready. */
 export const spawnService = (dir: string, options: StartOptions = {}): ChildProcess => {

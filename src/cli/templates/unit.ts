@@ -18,7 +18,7 @@ After=network-online.target time-sync.target
 [Service]
 Type=exec
 User=postern
-ExecStart=${quote(paths.node)} --disable-sigusr1 --disable-proto=delete --max-semi-space-size=8 --use-largepages=silent ${quote(paths.script)} serve --config ${quote(paths.config)}
+ExecStart=${quote(paths.node)} --disable-sigusr1 --disable-proto=delete --max-semi-space-size=4 --no-maglev --use-largepages=silent ${quote(paths.script)} serve --config ${quote(paths.config)}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=2
