@@ -56,6 +56,8 @@ export interface ListenOptions {
   readonly deadlines: Deadlines
   /** How many connections there may be. */
   readonly maxConnections?: number
+  /** How many of them may not have asked for anything yet. */
+  readonly maxStrangers?: number
 }
 
 export interface Listener {
@@ -176,7 +178,7 @@ export const listen = async (options: ListenOptions): Promise<Listener> => {
   server.timeout = deadlines.idle
   // Node's own list leaves out who has not yet finished a TLS handshake.
   const sockets = new Set<Socket>()
-  const strangers = createStrangers()
+  const strangers = createStrangers(options.maxStrangers)
   server.on('connection', (socket) => {
     sockets.add(socket)
     const forget = strangers.add(socket)

@@ -288,6 +288,34 @@ test('who asks once and keeps the connection takes nobody their place', async ()
   await listener.close()
 })
 
+// ATTACKS 164
+test('who has not sent the whole body has not asked yet, and makes way for others', async () => {
+  let begun = 0
+  const listener = await listen({
+    fetch: async (request) => {
+      begun++
+      return new Response(await request.text())
+    },
+    place: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    random: systemRandom,
+    logger: createLogger('error'),
+    deadlines: { ...defaultDeadlines, drain: 100 },
+    maxStrangers: 3,
+  })
+  const post = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n'
+  const whole = await openSocket(listener.url)
+  whole.write(`${post}body`)
+  await new Promise((resolve) => whole.once('data', resolve))
+  const half = await openSocket(listener.url)
+  const closed = new Promise((resolve) => half.once('close', resolve))
+  half.write(`${post}bo`)
+  await expect.poll(() => begun).toBe(2)
+  for (let n = 0; n < 4; n++) await openSocket(listener.url)
+  await closed
+  expect(whole.destroyed).toBe(false)
+  await listener.close()
+})
+
 test('connections are kept and requests on one are answered in order', async () => {
   const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: {host}\r\n\r\n`
   const { text } = await sendRaw(url, get('/healthz') + get('/v1/ca/user.pub') + get('/nowhere'))
